@@ -1,0 +1,205 @@
+// Package admit judges whether an identity meets what a rule requires of it:
+// method, verified e-mail, its domain, groups, scopes.
+//
+// Conditions in CEL, the age of a login and everything about the request are
+// the rule's own, in extauthz; which methods exist is known to whoever reads
+// the configuration.
+package admit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gateward/gateward"
+)
+
+// Config is what a rule requires. Empty lists require nothing; within a list
+// any entry suffices, except that all Scopes are needed; all lists that are not
+// empty must be met.
+type Config struct {
+	// Methods are names of authentication methods, compared exactly.
+	Methods []string
+	// Emails are addresses, "*@example.com" or "*@*.example.com", without case.
+	Emails []string
+	// Domains are those of e-mail addresses: "example.com" or "*.example.com",
+	// the latter for one or more labels in front; without case.
+	Domains []string
+	// Groups are compared exactly, case included.
+	Groups []string
+	// Scopes are compared exactly (RFC 6749 §3.3).
+	Scopes []string
+}
+
+// A Requirement is a compiled [Config]. It is immutable and safe for concurrent
+// use.
+type Requirement struct {
+	methods []string
+	emails  []emailPattern
+	domains []domainPattern
+	groups  []string
+	scopes  []string
+}
+
+// Compile returns the requirement that c describes. Problems are joined
+// [gateward.ConfigError] values with keys such as "emails[0]", all of them at
+// once; an entry that could never match, or match too much, is one.
+func Compile(c Config) (*Requirement, error) {
+	r := &Requirement{
+		methods: slices.Clone(c.Methods),
+		groups:  slices.Clone(c.Groups),
+		scopes:  slices.Clone(c.Scopes),
+	}
+	var p problems
+	p.checkNames("methods", c.Methods)
+	p.checkNames("groups", c.Groups)
+	for i, s := range c.Scopes {
+		if !isScope(s) {
+			p.add("scopes", i, fmt.Sprintf("%q is not a scope", s), "use printable characters without spaces, quotes and backslashes")
+		}
+	}
+	for i, s := range c.Emails {
+		pattern, problem, remedy := parseEmailPattern(s)
+		if problem != "" {
+			p.add("emails", i, problem, remedy)
+		}
+		r.emails = append(r.emails, pattern)
+	}
+	for i, s := range c.Domains {
+		pattern, problem, remedy := parseDomainPattern(s)
+		if problem != "" {
+			p.add("domains", i, problem, remedy)
+		}
+		r.domains = append(r.domains, pattern)
+	}
+	if len(p.errs) > 0 {
+		return nil, errors.Join(p.errs...)
+	}
+	return r, nil
+}
+
+// Scopes returns the scopes that are needed, in configured order, for a
+// challenge. The caller must not write to it.
+func (r *Requirement) Scopes() []string { return r.scopes }
+
+// A Lack is the first requirement that an identity does not meet.
+type Lack uint8
+
+// The lacks, in the order in which they are looked for. Scope is the last, so
+// that a challenge never asks for scopes that would not help.
+const (
+	// None: every requirement is met.
+	None Lack = iota
+	// Method: the method of authentication is not listed.
+	Method
+	// Email: there is no verified e-mail address that is listed.
+	Email
+	// Domain: there is no verified e-mail address in a listed domain.
+	Domain
+	// Group: the identity is in none of the listed groups.
+	Group
+	// Scope: the credential lacks one of the listed scopes.
+	Scope
+)
+
+// String returns the reason token, stable for logs and metric labels.
+func (l Lack) String() string {
+	switch l {
+	case None:
+		return "none"
+	case Method:
+		return "method_not_allowed"
+	case Email:
+		return "email_not_allowed"
+	case Domain:
+		return "domain_not_allowed"
+	case Group:
+		return "group_not_allowed"
+	case Scope:
+		return "insufficient_scope"
+	}
+	return "not_admitted"
+}
+
+// Check returns what id lacks, without allocating. Where the same identity is
+// checked again and again, make its [Facts] once and use [Requirement.CheckFacts].
+// A nil identity lacks everything.
+func (r *Requirement) Check(id *gateward.Identity) Lack {
+	if id == nil {
+		return Method
+	}
+	f := factsOf(id)
+	return r.CheckFacts(&f)
+}
+
+// CheckFacts is [Requirement.Check] on facts that were made before: its time
+// does not grow with the number of groups and scopes of the identity. Nil and
+// zero facts lack everything.
+func (r *Requirement) CheckFacts(f *Facts) Lack {
+	if f == nil || f.id == nil {
+		return Method
+	}
+	switch {
+	case len(r.methods) > 0 && !slices.Contains(r.methods, f.id.Method):
+		return Method
+	case len(r.emails) > 0 && !r.meetsEmail(f.email):
+		return Email
+	case len(r.domains) > 0 && !r.meetsDomain(f.email):
+		return Domain
+	case len(r.groups) > 0 && !r.meetsGroup(f):
+		return Group
+	}
+	for _, s := range r.scopes {
+		if !f.scopes.has(s) {
+			return Scope
+		}
+	}
+	return None
+}
+
+func (r *Requirement) meetsEmail(a address) bool {
+	for _, p := range r.emails {
+		if p.matches(a) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Requirement) meetsDomain(a address) bool {
+	for _, p := range r.domains {
+		if p.matches(a.domain) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Requirement) meetsGroup(f *Facts) bool {
+	for _, g := range r.groups {
+		if f.groups.has(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// problems collects configuration errors.
+type problems struct{ errs []error }
+
+func (p *problems) add(list string, i int, problem, remedy string) {
+	p.errs = append(p.errs, &gateward.ConfigError{Key: fmt.Sprintf("%s[%d]", list, i), Problem: problem, Remedy: remedy})
+}
+
+// checkNames refuses names that are empty or have white space around them,
+// which would quietly never match.
+func (p *problems) checkNames(list string, names []string) {
+	for i, s := range names {
+		switch {
+		case s == "":
+			p.add(list, i, "empty entry", "remove it")
+		case hasOuterSpace(s):
+			p.add(list, i, fmt.Sprintf("%q has white space around it", s), "remove the white space")
+		}
+	}
+}
