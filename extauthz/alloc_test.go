@@ -1,0 +1,52 @@
+//go:build !race
+
+package extauthz_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gateward/gateward/extauthz"
+	"github.com/gateward/gateward/extauthz/wire"
+	"github.com/gateward/gateward/methods"
+)
+
+// TestAllocations holds what a check costs in allocations, a number that does
+// not depend on the machine. The race detector empties pools at random, so this
+// runs without it.
+func TestAllocations(t *testing.T) {
+	cfg := defaults()
+	siteRules(&cfg)
+	o := options(t)
+	o.Logger = slog.New(slog.DiscardHandler)
+	fake := newFake()
+	e, err := extauthz.New(cfg, []methods.Authenticator{fake}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		in   *authv3.CheckRequest
+		want float64
+	}{
+		{"anonymous", req("GET app.test/public/x", "accept: text/html"), 1},
+		{"cached identity", req("GET app.test/", bearer), 1},
+		{"cached, with requirements", req("GET app.test/team", bearer), 1},
+		{"refused", req("GET app.test/write", bearer), 8},
+		{"spoofed headers", req("GET app.test/public/x", "x_auth_request_user: evil"), 1},
+	} {
+		b, err := proto.Marshal(c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v wire.View
+		got := testing.AllocsPerRun(200, func() { e.Decide(context.Background(), &v, wire.Scan(b, &v)) })
+		if got > c.want {
+			t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package extauthz
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gateward/gateward"
+)
+
+func testKey(s string) cacheKey {
+	k, _ := keyOf(nil, gateward.SchemeBearer, []byte(s))
+	return k
+}
+
+func identified(expiry time.Time) *resolved {
+	return &resolved{reason: ReasonIdentified, identity: gateward.Identity{Expiry: expiry}}
+}
+
+// TestSEC_K01_KeyCoversTheCredential: what differs in any way has a key of its
+// own, and what it is presented as counts too.
+func TestSEC_K01_KeyCoversTheCredential(t *testing.T) {
+	t.Parallel()
+	seen := map[cacheKey]string{}
+	for _, scheme := range []gateward.Scheme{gateward.SchemeBearer, gateward.SchemeJWT, gateward.SchemeBasic, gateward.SchemeCookie} {
+		for _, value := range []string{"", "a", "b", "ab", "a\x00", strings.Repeat("a", 9000)} {
+			k, _ := keyOf(nil, scheme, []byte(value))
+			if other, ok := seen[k]; ok {
+				t.Errorf("%v %.10q has the key of %s", scheme, value, other)
+			}
+			seen[k] = fmt.Sprintf("%v %.10q", scheme, value)
+		}
+	}
+}
+
+// TestSEC_K02_NeverBeyondExpiry: whichever of the two is earlier ends it.
+func TestSEC_K02_NeverBeyondExpiry(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	c := newCache(Cache{Size: 100, TTL: time.Minute, NegativeTTL: 2 * time.Second})
+	refused := &resolved{reason: ReasonInvalidCredential}
+	for name, x := range map[string]struct {
+		value *resolved
+		lives time.Duration
+	}{
+		"time to live":    {identified(time.Time{}), time.Minute},
+		"token expires":   {identified(now.Add(2 * time.Second)), 2 * time.Second},
+		"token outlives":  {identified(now.Add(time.Hour)), time.Minute},
+		"already expired": {identified(now.Add(-time.Second)), 0},
+		"refused":         {refused, 2 * time.Second},
+	} {
+		k := testKey(name)
+		c.put(&k, x.value, now.UnixNano())
+		if got := c.get(&k, now.Add(x.lives-1).UnixNano()); x.lives > 0 && got != x.value {
+			t.Errorf("%s: gone before its time", name)
+		}
+		if got := c.get(&k, now.Add(x.lives).UnixNano()); got != nil {
+			t.Errorf("%s: still there after %v", name, x.lives)
+		}
+	}
+}
+
+// TestSEC_K04_FaultsAreNotKept: when it works again, it works again.
+func TestSEC_K04_FaultsAreNotKept(t *testing.T) {
+	t.Parallel()
+	c := newCache(Cache{Size: 100, TTL: time.Minute, NegativeTTL: 2 * time.Second})
+	for reason := range numReasons {
+		if reason.Outcome() != OutcomeFault {
+			continue
+		}
+		k := testKey(reason.String())
+		c.put(&k, &resolved{reason: reason, err: errors.New("x")}, 0)
+		if c.get(&k, 1) != nil {
+			t.Errorf("%v was kept", reason)
+		}
+	}
+	if c.entries() != 0 {
+		t.Errorf("%d entries", c.entries())
+	}
+}
+
+// TestSEC_K05_FloodDoesNotEvict: garbage has its own, bounded place, and what
+// is used stays when it gets crowded.
+func TestSEC_K05_FloodDoesNotEvict(t *testing.T) {
+	t.Parallel()
+	const size, hot = 6400, 1000
+	c := newCache(Cache{Size: size, TTL: time.Hour, NegativeTTL: time.Hour})
+	keys := make([]cacheKey, hot)
+	for i := range keys {
+		keys[i] = testKey(fmt.Sprint("hot", i))
+		c.put(&keys[i], identified(time.Time{}), 0)
+	}
+	hits := func() (n int) {
+		for i := range keys {
+			if c.get(&keys[i], 1) != nil {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range 200_000 {
+		k := testKey(fmt.Sprint("garbage", i))
+		c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0)
+	}
+	if n := hits(); n != hot {
+		t.Errorf("after a flood of garbage %d of %d are left", n, hot)
+	}
+	for i := range 50_000 {
+		k := testKey(fmt.Sprint("cold", i))
+		c.put(&k, identified(time.Time{}), 0)
+		if i%500 == 0 {
+			hits() // the hot ones are being used meanwhile
+		}
+	}
+	if n := hits(); n < hot*9/10 {
+		t.Errorf("after a flood of identities %d of %d are left", n, hot)
+	}
+	// Each shard's share is rounded up, and refusals have an eighth, twice.
+	if n, limit := c.entries(), size+size/4+3*cacheShards; n > limit {
+		t.Errorf("%d entries, want at most %d", n, limit)
+	}
+}
+
+func TestCacheSizeZeroKeepsNothing(t *testing.T) {
+	t.Parallel()
+	c := newCache(Cache{TTL: time.Hour, NegativeTTL: time.Hour})
+	k := testKey("a")
+	c.put(&k, identified(time.Time{}), 0)
+	c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0)
+	if c.get(&k, 1) != nil || c.entries() != 0 {
+		t.Error("something was kept")
+	}
+}
+
+func TestCachePutTwice(t *testing.T) {
+	t.Parallel()
+	c := newCache(Cache{Size: 64, TTL: time.Minute})
+	k, first, second := testKey("a"), identified(time.Time{}), identified(time.Time{})
+	c.put(&k, first, 0)
+	c.put(&k, second, int64(time.Second))
+	if c.get(&k, int64(time.Minute)) != second || c.entries() != 1 {
+		t.Error("the second does not replace the first")
+	}
+}
+
+func BenchmarkCacheHit(b *testing.B) {
+	c := newCache(Cache{Size: 100_000, TTL: time.Hour})
+	k := testKey("a")
+	c.put(&k, identified(time.Time{}), 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		if c.get(&k, 1) == nil {
+			b.Fatal("miss")
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package extauthz_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/extauthz"
+	"github.com/gateward/gateward/methods"
+)
+
+// TestMistakesAreNamed: everything that is wrong is reported at once, each
+// with its key.
+func TestMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	cfg := defaults()
+	cfg.Exclude = extauthz.Exclude{Evaluation: true, OFREP: true, Hosts: []string{"no host"}}
+	cfg.Rules = []extauthz.Rule{
+		{Name: "a", Match: extauthz.Match{Hosts: []string{"ok.test", "*"}, Paths: []string{"/a*b", "b"}, Methods: []string{"get"}}},
+		{Name: "a", Access: "sometimes"},
+		{Name: "c", Access: extauthz.AccessAnonymous, Require: extauthz.Require{Groups: []string{"g"}}},
+		{Name: "d", Credentials: []string{"query"}, Invalid: "ignore"},
+		{Name: "e", Access: extauthz.AccessOptional, Invalid: "perhaps"},
+		{Name: "f", Require: extauthz.Require{Methods: []string{"oidc"}, Emails: []string{"@"}, When: `identity.subjct == "x"`}},
+		{Name: "g", Require: extauthz.Require{When: `identity.subject`}},
+		{Name: "h", Require: extauthz.Require{When: `1 +`}},
+	}
+	_, err := extauthz.New(cfg, []methods.Authenticator{newFake()}, options(t))
+	got := keys(err)
+	want := []string{
+		"authentication.exclude.hosts[0]",
+		"rules[0].match.hosts[1]", "rules[0].match.methods[0]", "rules[0].match.paths[0]", "rules[0].match.paths[1]",
+		"rules[1].access", "rules[1].name", "rules[2].require", "rules[3].credentials[0]", "rules[3].invalid",
+		"rules[4].invalid", "rules[5].require.emails[0]", "rules[5].require.methods[0]", "rules[5].require.when",
+		"rules[6].require.when", "rules[7].require.when",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q\n%v", got, want, err)
+	}
+}
+
+func keys(err error) []string {
+	var out []string
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, keys(e)...)
+		}
+	}
+	var ce *gateward.ConfigError
+	if out == nil && errors.As(err, &ce) {
+		out = []string{ce.Key}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestSEC_R08_NeverMatching: a rule behind one that matches everything it
+// matches is pointed out.
+func TestSEC_R08_NeverMatching(t *testing.T) {
+	t.Parallel()
+	anonymous := extauthz.AccessAnonymous
+	for _, c := range []struct {
+		name        string
+		first, then extauthz.Rule
+		want        bool
+	}{
+		{"everything first", extauthz.Rule{}, extauthz.Rule{Match: extauthz.Match{Paths: []string{"/a"}}}, true},
+		{"below", extauthz.Rule{Match: extauthz.Match{Paths: []string{"/a/**"}}}, extauthz.Rule{Match: extauthz.Match{Paths: []string{"/a/b", "/a/c/*"}}}, true},
+		{"not all of it", extauthz.Rule{Match: extauthz.Match{Paths: []string{"/a/**"}}}, extauthz.Rule{Match: extauthz.Match{Paths: []string{"/a", "/a/b"}}}, false},
+		{"other host", extauthz.Rule{Match: extauthz.Match{Hosts: []string{"a.test"}}}, extauthz.Rule{}, false},
+		{"wild host", extauthz.Rule{Match: extauthz.Match{Hosts: []string{"*.test"}}}, extauthz.Rule{Match: extauthz.Match{Hosts: []string{"a.test"}}}, true},
+		{"other method", extauthz.Rule{Match: extauthz.Match{Methods: []string{"GET"}}}, extauthz.Rule{Match: extauthz.Match{Methods: []string{"GET", "POST"}}}, false},
+		{"plain targets only", extauthz.Rule{Access: anonymous}, extauthz.Rule{}, false},
+		{"loosening both", extauthz.Rule{Access: anonymous}, extauthz.Rule{Access: anonymous, Match: extauthz.Match{Paths: []string{"/a"}}}, true},
+	} {
+		c.first.Name, c.then.Name = "first", "then"
+		cfg := defaults()
+		cfg.Rules = []extauthz.Rule{c.first, c.then}
+		e, err := extauthz.New(cfg, []methods.Authenticator{newFake()}, options(t))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if got := len(e.Warnings()) == 1; got != c.want {
+			t.Errorf("%s: got %v", c.name, e.Warnings())
+		}
+	}
+}

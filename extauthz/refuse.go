@@ -1,0 +1,164 @@
+package extauthz
+
+import (
+	"cmp"
+	"encoding/hex"
+	"io"
+
+	"github.com/gateward/gateward/extauthz/wire"
+	"github.com/gateward/gateward/internal/browser"
+)
+
+// retryAfter is how long a client is asked to wait after a fault, in seconds:
+// long enough for a restart or a fail-over to be over.
+const retryAfter = "2"
+
+// realm is the protection space of challenges (RFC 9110 §11.5).
+const realm = "gateward"
+
+// refusals makes the answers that let nothing pass.
+type refusals struct {
+	faultsAsErrors bool
+	random         io.Reader
+	// clearCookie is the encoded Set-Cookie that takes our cookie back.
+	clearCookie []byte
+	forms       map[int]*form
+}
+
+// A form is what all refusals with one status have in common, encoded.
+type form struct {
+	problem             browser.Problem
+	json                []byte // body
+	script, page, plain []byte // headers
+}
+
+func newRefusals(cfg Config, o Options) *refusals {
+	r := &refusals{faultsAsErrors: cfg.FaultsAsErrors, random: o.Random, forms: map[int]*form{}}
+	for _, status := range browser.Statuses() {
+		p := browser.ProblemFor(status)
+		r.forms[status] = &form{
+			problem: p, json: browser.JSON(nil, p),
+			script: encodeHeaders(browser.JSONHeaders()), page: encodeHeaders(browser.PageHeaders()), plain: encodeHeaders(browser.PlainHeaders()),
+		}
+	}
+	if len(cfg.CookieNames) > 0 {
+		r.clearCookie = wire.AppendHeader(nil, "set-cookie", cfg.CookieNames[0]+"=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+	}
+	return r
+}
+
+func encodeHeaders(headers []browser.Header) []byte {
+	var b []byte
+	for _, h := range headers {
+		b = wire.AppendHeader(b, h.Name, h.Value)
+	}
+	return b
+}
+
+// refuse encodes a denial or a fault in the form that the client understands.
+func (e *Engine) refuse(q *request, d *decision) wire.Encoded {
+	x := &explanations[d.reason]
+	f := e.refusals.forms[x.status]
+	q.decisionID = e.refusals.newID()
+	requestID := q.requestID()
+
+	h := wire.AppendHeader(q.extra[:0], "x-request-id", requestID)
+	h = wire.AppendHeader(h, "x-gateward-decision-id", q.decisionID)
+	h = e.refusals.appendReason(h, d)
+	q.extra = h
+
+	headers, body := f.script, f.json
+	switch browser.Classify(q.view.Method, q.view) {
+	case browser.GRPC:
+		// The body becomes grpc-message, the HTTP status grpc-status.
+		headers, body = f.plain, append(q.scratch[:0], browser.Plain(f.problem)...)
+		q.scratch = body
+	case browser.Navigation:
+		headers, body = f.page, browser.Page(q.scratch[:0], f.problem, requestID, d.detail())
+		q.scratch = body
+	case browser.Script, browser.WebSocket:
+	}
+	metadata := e.refusalMetadata(q, d)
+	answer := wire.Refusal{
+		Code: int32(x.code), Status: x.status, //nolint:gosec // a gRPC code
+		Error: x.outcome == OutcomeFault && e.refusals.faultsAsErrors,
+	}
+	size := len(headers) + len(h) + len(body) + len(metadata) + 32
+	return wire.AppendRefusal(make([]byte, 0, size), answer, metadata, body, headers, h)
+}
+
+// detail tells a person who is not let in who they are to us, and which rule
+// it was.
+func (d *decision) detail() browser.Detail {
+	if d.who == nil || d.who.reason != ReasonIdentified {
+		return browser.Detail{}
+	}
+	id := &d.who.identity
+	return browser.Detail{Account: cmp.Or(id.Email, id.Name, id.Subject), Rule: d.rule.name}
+}
+
+// appendReason appends the headers that only some reasons have.
+func (r *refusals) appendReason(h []byte, d *decision) []byte {
+	challenge := func(code browser.ErrorCode, scopes []string) []byte {
+		return wire.AppendHeaderBytes(h, "www-authenticate", browser.Challenge(nil, realm, code, scopes))
+	}
+	switch {
+	case d.reason.Outcome() == OutcomeFault:
+		return wire.AppendHeader(h, "retry-after", retryAfter)
+	case d.reason == ReasonInsufficientScope:
+		return challenge(browser.InsufficientScope, d.rule.require.Scopes())
+	case d.reason == ReasonNoCredential:
+		return challenge(browser.NoCredential, nil)
+	case d.reason == ReasonMultipleCredentials:
+		return challenge(browser.InvalidRequest, nil)
+	case d.reason == ReasonConflictingCookies:
+		// One of the two was planted; the browser is to keep neither. It is
+		// the only Set-Cookie, since Envoy versions differ on several.
+		return append(challenge(browser.InvalidToken, nil), r.clearCookie...)
+	case d.reason.invalid():
+		return challenge(browser.InvalidToken, nil)
+	}
+	return h
+}
+
+// refusalMetadata is the dynamic metadata of a refusal.
+func (e *Engine) refusalMetadata(q *request, d *decision) []byte {
+	m := wire.AppendMetadataString(q.metadata[:0], "reason", d.reason.String())
+	m = wire.AppendMetadataString(m, "decision_id", q.decisionID)
+	var who []byte
+	if d.who != nil {
+		who = d.who.metadata
+	}
+	n := len(m)
+	q.metadata = wire.AppendMetadataStruct(m, metadataKey, d.rule.metadata, who, m[:n])
+	return q.metadata[n:]
+}
+
+// afterPanic is the answer when making one went wrong.
+func (e *Engine) afterPanic() wire.Encoded {
+	e.none.count(e, 0, ReasonInternal)
+	x := &explanations[ReasonInternal]
+	f := e.refusals.forms[x.status]
+	return wire.AppendRefusal(nil, wire.Refusal{
+		Code: int32(x.code), Status: x.status, Error: e.refusals.faultsAsErrors, //nolint:gosec // a gRPC code
+	}, nil, f.json, f.script, wire.AppendHeader(nil, "retry-after", retryAfter))
+}
+
+// newID returns 128 random bits in hexadecimal. Without randomness it returns
+// a constant: an answer that cannot be correlated is better than none.
+func (r *refusals) newID() string {
+	var b [16]byte
+	if _, err := io.ReadFull(r.random, b[:]); err != nil {
+		return "unavailable"
+	}
+	return hex.EncodeToString(b[:])
+}
+
+// requestID is the request's x-request-id where that can be repeated safely,
+// otherwise our decision's id.
+func (q *request) requestID() string {
+	if id, ok := q.view.Get("x-request-id"); ok && browser.SafeRequestID(id) {
+		return string(id)
+	}
+	return q.decisionID
+}

@@ -1,0 +1,112 @@
+package extauthz
+
+import (
+	"context"
+	"math"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/gateward/gateward/extauthz/wire"
+)
+
+// serviceName is the gRPC service that Envoy calls, also the name under which
+// its health is asked for.
+const serviceName = "envoy.service.auth.v3.Authorization"
+
+// A Service answers Envoy's checks over gRPC with an [Engine] that can be
+// exchanged. Safe for concurrent use.
+type Service struct {
+	engine atomic.Pointer[Engine]
+	raws   sync.Pool // of *wire.Raw
+}
+
+// NewService returns a service that asks e. It is called once for the
+// [telemetry.Metrics] in o, which it tells how many entries the cache has.
+func NewService(e *Engine, o Options) *Service {
+	s := &Service{}
+	s.raws.New = func() any { return &wire.Raw{} }
+	s.engine.Store(e)
+	o.Metrics.CacheEntries(func() float64 { return float64(s.engine.Load().cache.entries()) })
+	return s
+}
+
+// Swap replaces the engine. Checks that have begun are finished by the old
+// one, whose cache goes with it: nothing that was verified under the old
+// configuration is believed under the new.
+func (s *Service) Swap(e *Engine) { s.engine.Store(e) }
+
+// Name is the full name of the gRPC service.
+func (*Service) Name() string { return serviceName }
+
+// Register adds the service to r, a server made with [ServerOptions].
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	r.RegisterService(&grpc.ServiceDesc{
+		ServiceName: serviceName,
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: s.handle}},
+		Metadata:    "envoy/service/auth/v3/external_auth.proto",
+	}, s)
+}
+
+// handle answers a call. It returns no error, whatever happens: Envoy takes a
+// failed call for an outage, which failure_mode_allow lets pass.
+func (s *Service) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+	e := s.engine.Load()
+	raw, _ := s.raws.Get().(*wire.Raw)
+	defer func() {
+		if v := recover(); v != nil {
+			e.panicked(ctx, v, debug.Stack())
+			answer, err = e.afterPanic(), nil
+		}
+		raw.Free()
+		s.raws.Put(raw)
+	}()
+	if err := decode(raw); err != nil {
+		raw.Err = wire.ErrMalformed
+	}
+	return e.Decide(ctx, &raw.View, raw.Err), nil
+}
+
+// Limits and habits of the gRPC server.
+const (
+	// maxMessage is far above Envoy's largest request headers and below what
+	// would hurt: a check has no body unless Envoy is told to send one.
+	maxMessage = 16 << 20
+	// maxHeaderList bounds the metadata of the call itself.
+	maxHeaderList = 64 << 10
+	// streamWorkers keep their stacks, which saves growing one per check;
+	// above that number in flight, goroutines are made as usual.
+	streamWorkers = 64
+	// window avoids flow-control updates in the middle of a request.
+	window = 1 << 20
+	// Envoy may ping every 10 s also when idle; less would close connections.
+	minPing = 5 * time.Second
+	// connectionAge spreads connections over replicas that came later.
+	connectionAge   = 30 * time.Minute
+	connectionGrace = time.Minute
+)
+
+// ServerOptions are the options for the gRPC server behind which a [Service]
+// is registered. Health checking and other services work on it as well.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.NewCodec()),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxHeaderListSize(maxHeaderList),
+		grpc.MaxConcurrentStreams(math.MaxUint16),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(window),
+		grpc.ConnectionTimeout(10 * time.Second),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace,
+			Time: time.Minute, Timeout: 20 * time.Second,
+		}),
+	}
+}
