@@ -72,6 +72,7 @@ func TestSEC_R08_NeverMatching(t *testing.T) {
 		{"wild host", extauthz.Rule{Match: extauthz.Match{Hosts: []string{"*.test"}}}, extauthz.Rule{Match: extauthz.Match{Hosts: []string{"a.test"}}}, true},
 		{"other method", extauthz.Rule{Match: extauthz.Match{Methods: []string{"GET"}}}, extauthz.Rule{Match: extauthz.Match{Methods: []string{"GET", "POST"}}}, false},
 		{"plain targets only", extauthz.Rule{Access: anonymous}, extauthz.Rule{}, false},
+		{"never plain", extauthz.Rule{Access: anonymous, Match: extauthz.Match{Paths: []string{"/a%2fb"}}}, extauthz.Rule{}, true},
 		{"loosening both", extauthz.Rule{Access: anonymous}, extauthz.Rule{Access: anonymous, Match: extauthz.Match{Paths: []string{"/a"}}}, true},
 	} {
 		c.first.Name, c.then.Name = "first", "then"

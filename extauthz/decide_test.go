@@ -240,7 +240,7 @@ func TestSEC_A11_FirstMatchWins(t *testing.T) {
 func TestSEC_A12_Methods(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, siteRules)
-	for method, want := range map[string]int{"get": 401, "Get": 401, "TRACE": 405, "CONNECT": 405, "trace": 405, "GETX": 401} {
+	for method, want := range map[string]int{"get": 405, "Get": 405, "TRACE": 405, "CONNECT": 405, "trace": 405, "GETX": 401} {
 		if got := e.check(t, req(method+" ro.test/x")); status(got) != want {
 			t.Errorf("%s: got %d, want %d", method, status(got), want)
 		}

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -195,7 +196,7 @@ func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
 		return refuse(ReasonHeadersTooLarge)
 	case scanned != nil, len(q.view.Method) == 0:
 		return refuse(ReasonMalformedRequest)
-	case target.RefusedMethod(q.view.Method):
+	case target.RefusedMethod(q.view.Method), hasLowerCase(q.view.Method):
 		return refuse(ReasonHTTPMethodRefused)
 	}
 	host, ok := target.ParseHost(q.hostBuf[:0], q.view.Host)
@@ -218,6 +219,13 @@ func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
 		return refuse(ReasonHostileTarget)
 	}
 	return decision{}, true
+}
+
+// hasLowerCase reports whether a method has a letter in lower case. Methods
+// are case-sensitive and none has one: "post" would pass by every rule about
+// POST, and might still be one to the upstream.
+func hasLowerCase(method []byte) bool {
+	return bytes.ContainsFunc(method, func(r rune) bool { return 'a' <= r && r <= 'z' })
 }
 
 // byRules applies the first rule that matches this reading of the target.

@@ -174,6 +174,13 @@ func (c *ruleCompiler) match(key string, r *rule, m *Match) {
 			c.errs = append(c.errs, prefixed(fmt.Sprintf("%s.paths[%d]", key, i), err)...)
 			continue
 		}
+		if r.loosens() && !p.MatchesPlain() {
+			c.warnings = append(c.warnings, &gateward.ConfigError{
+				Key: fmt.Sprintf("%s.paths[%d]", key, i), Warning: true,
+				Problem: fmt.Sprintf("path pattern %q can never match: no plain path does, and access %s is for plain paths only", s, r.access),
+				Remedy:  "remove it, or set access: authenticated",
+			})
+		}
 		r.paths = append(r.paths, p)
 	}
 	for i, s := range m.Methods {

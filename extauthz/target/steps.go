@@ -70,6 +70,7 @@ func (s step) needs() trait {
 		return fragment
 	case cutQuery:
 		return question
+	case steps:
 	}
 	return 0
 }
@@ -128,6 +129,7 @@ func (s step) apply(dst, text []byte) []byte {
 		return append(dst, before(text, '#')...)
 	case cutQuery:
 		return append(dst, before(text, '?')...)
+	case steps:
 	}
 	return append(dst, text...)
 }
@@ -181,6 +183,7 @@ func appendSegments(dst, text []byte, s step) []byte {
 
 // shorten cuts off a segment what s cuts off.
 func (s step) shorten(segment []byte) []byte {
+	//exhaustive:ignore // only these are about segments
 	switch s {
 	case cutParameters:
 		return before(segment, ';')

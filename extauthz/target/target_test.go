@@ -270,6 +270,8 @@ func TestLimits(t *testing.T) {
 		plain(long, long),
 		plain(long+"?"+long, long),
 		ambiguous("/"+strings.Repeat("%25", 2000), "/"+strings.Repeat("%25", 2000)),
+		ambiguous("/"+strings.Repeat("%e4%bd%a0", 900)+"%2fa", "/"+strings.Repeat("你", 900)+"%2Fa", "/"+strings.Repeat("你", 900)+"/a"),
+		ambiguous("/" + strings.Repeat("a;v=1/", 1000) + "%20%23"),
 	}, hostile(
 		long+"a",
 		"/%"+strings.Repeat("25", 1000),
