@@ -14,7 +14,7 @@ func (c *checker) server() {
 	c.grpcAddress("server.grpc.address", s.GRPC)
 	c.tls(s.GRPC.TLS)
 	if host, ok := c.hostPort("server.admin.address", s.Admin.Address, ""); ok && !loopback(host) {
-		c.warn("server.admin.address", "opens metrics and /debug/pprof to the network, without authentication", "use 127.0.0.1, or let nobody else reach the port")
+		c.warn("server.admin.address", "opens metrics and readiness to the network, without authentication", "use 127.0.0.1, or let nobody else reach the port")
 	}
 	if s.DrainDelay > 0 && s.DrainDelay >= s.ShutdownGrace {
 		c.warn("server.drain_delay", "leaves no time for the checks in flight within server.shutdown_grace", "make it shorter than "+formatDuration(s.ShutdownGrace))

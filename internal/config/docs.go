@@ -118,7 +118,7 @@ func serviceDocs() []doc {
 		{path: "server.grpc.tls.allowed_principals", text: "Who may ask for decisions, by a subject alternative name of the client's certificate: a DNS name or a URI such as `spiffe://cluster.local/ns/prod/sa/envoy`. Empty: whoever has a certificate of `client_ca_file`."},
 		{path: "server.grpc.faults", text: "The answer when Gateward itself cannot decide. `deny` is a 503, closed for ever; `error` leaves it to Envoy's `failure_mode_allow`."},
 		{path: "server.admin", text: "The listener for metrics, health and profiles."},
-		{path: "server.admin.address", text: "`host:port`. It serves `/metrics`, `/healthz`, `/readyz` and `/debug/pprof` without authentication, so it is for this machine only."},
+		{path: "server.admin.address", text: "`host:port`. It serves `/metrics`, `/healthz`, `/readyz` and `/debug/pprof` without authentication, so it is for this machine only. Profiles are answered to this machine alone, whatever the address."},
 		{path: "server.drain_delay", text: "After SIGTERM, how long checks are answered as before while health checks say no, so that Envoy goes elsewhere."},
 		{path: "server.shutdown_grace", text: "After SIGTERM, how long everything together may take, `drain_delay` included."},
 		{path: "log", text: "The log, on standard error."},

@@ -25,6 +25,11 @@ type Options struct {
 	// Files reaches the file system, with names as for the os package; nil is
 	// the operating system's.
 	Files fs.StatFS
+	// Also, unless nil, finds out what else is wrong with a configuration: what
+	// only those can tell who use it. It is called once the file is decoded,
+	// also when that already has mistakes, so that all of them are told at
+	// once; what was found to be wrong before is not told twice.
+	Also func(*File) []Problem
 }
 
 // SearchDirs returns the directories that are searched for a configuration
@@ -63,12 +68,19 @@ func Load(o Options) (*File, error) {
 	d.block("", f.root, reflect.ValueOf(&f.Config).Elem())
 	c := checker{file: f, decoder: d}
 	c.check()
+	slices.Sort(d.read)
+	f.Read = append(f.Read, slices.Compact(d.read)...)
+	if o.Also != nil {
+		for _, p := range o.Also(f) {
+			if !slices.ContainsFunc(d.problems, p.repeats) {
+				d.problems = append(d.problems, p)
+			}
+		}
+	}
 	if d.problems.fatal() {
 		return nil, d.problems.told()
 	}
 	f.Warnings = d.problems.told()
-	slices.Sort(d.read)
-	f.Read = append(f.Read, slices.Compact(d.read)...)
 	return f, nil
 }
 

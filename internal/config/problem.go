@@ -82,6 +82,14 @@ func (ps Problems) fatal() bool {
 // first of them.
 const maxProblems = 200
 
+// repeats reports whether p says no more than known does: both are about the
+// same place, and one's key is a part of the other's; or known is a mistake in
+// what p is about.
+func (p Problem) repeats(known Problem) bool {
+	related := strings.HasPrefix(known.Key, p.Key) || strings.HasPrefix(p.Key, known.Key)
+	return related && (p.Position == known.Position || !known.Warning && p.Key != "")
+}
+
 // told returns what Load tells: the problems in their order, and how many are
 // left out. When there are too many, errors go before warnings.
 func (ps Problems) told() Problems {

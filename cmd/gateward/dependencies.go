@@ -1,0 +1,76 @@
+package main
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/gateward/gateward/internal/config"
+)
+
+// The states of a dependency.
+const (
+	stateOK          = "ok"
+	stateUnavailable = "unavailable"
+	// stateUnused: nothing has needed it yet.
+	stateUnused = "unused"
+)
+
+// dependencies are the states of what checks depend on, by name, for /readyz.
+// Safe for concurrent use.
+type dependencies struct {
+	mu     sync.Mutex
+	states map[string]string
+}
+
+// keySetName names the key set of an issuer.
+func keySetName(issuer string) string {
+	if issuer == "" {
+		return "jwks"
+	}
+	return "jwks/" + issuer
+}
+
+// expect makes the states those of c's dependencies; what is known of them
+// stays.
+func (d *dependencies) expect(c *config.Config) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	states := map[string]string{}
+	if m := &c.Authentication.Methods.JWT; m.Enabled {
+		for _, i := range m.All() {
+			if i.JWKSURL == "" {
+				continue
+			}
+			name := keySetName(i.Name)
+			states[name] = stateUnused
+			if known := d.states[name]; known != "" {
+				states[name] = known
+			}
+		}
+	}
+	d.states = states
+}
+
+// set records how the last use of a dependency ended, if it is one.
+func (d *dependencies) set(name string, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, expected := d.states[name]; !expected {
+		return
+	}
+	d.states[name] = stateUnavailable
+	if ok {
+		d.states[name] = stateOK
+	}
+}
+
+// snapshot returns the states as they are.
+func (d *dependencies) snapshot() map[string]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	states := maps.Clone(d.states)
+	if states == nil {
+		states = map[string]string{}
+	}
+	return states
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/gateward/gateward/internal/config"
+)
+
+// look reloads what has changed on disk.
+func (s *server) look(ctx context.Context) {
+	if s.certificates != nil {
+		s.certificates.refresh(ctx)
+	}
+	// A refused configuration is tried again even so: it may refer to files that
+	// are not there yet, and nobody says which.
+	if s.refused != "" || contents(s.stack.watched()) != s.seen {
+		s.reload(ctx)
+	}
+}
+
+// reload reads the configuration again and takes it into use as a whole, or not
+// at all.
+func (s *server) reload(ctx context.Context) {
+	// Before reading, so that what changes meanwhile is looked at again.
+	s.seen = contents(s.stack.watched())
+	next, err := load(s.lifetime, s.options, s.surroundings, s.stack, nil)
+	s.metrics.ConfigReload(err == nil, s.now())
+	if err != nil {
+		s.refuse(ctx, err)
+		return
+	}
+	previous := s.stack
+	s.stack, s.refused = next, ""
+	if !slices.Equal(previous.watched(), next.watched()) {
+		s.seen = contents(next.watched())
+	}
+	s.dependencies.expect(&next.file.Config)
+	s.level.Set(logLevel(next.file.Config.Log.Level))
+	if s.certificates != nil {
+		s.certificates.admit(next.file.Config.Server.GRPC.TLS.AllowedPrincipals)
+	}
+	s.service.Swap(next.engine)
+	time.AfterFunc(retirement, func() { previous.retire(next) })
+
+	for _, w := range next.file.Warnings {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "configuration warning", problemAttrs(w)...)
+	}
+	for _, key := range needRestart(&previous.file.Config, &next.file.Config) {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "configuration change needs a restart", slog.String("key", key),
+			slog.String("position", next.file.Locate(key).String()))
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "configuration reloaded", slog.String("config", next.file.Path),
+		slog.Int("rules", len(next.file.Config.Rules)))
+}
+
+// refuse logs why a configuration cannot be used, unless it has done so.
+func (s *server) refuse(ctx context.Context, err error) {
+	if s.refused == err.Error() {
+		return
+	}
+	s.refused = err.Error()
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		problems = config.Problems{{Problem: err.Error()}}
+	}
+	for _, p := range problems {
+		if !p.Warning {
+			s.logger.LogAttrs(ctx, slog.LevelError, "configuration problem", problemAttrs(p)...)
+		}
+	}
+	s.logger.LogAttrs(ctx, slog.LevelError, "configuration not usable, the previous one stays in use")
+}
+
+// needRestart returns the keys whose change has no effect on a running server.
+func needRestart(was, is *config.Config) []string {
+	var keys []string
+	for _, k := range []struct{ key, was, is string }{
+		{"server.grpc.address", was.Server.GRPC.Address, is.Server.GRPC.Address},
+		{"server.grpc.tls.cert_file", was.Server.GRPC.TLS.CertFile, is.Server.GRPC.TLS.CertFile},
+		{"server.grpc.tls.key_file", was.Server.GRPC.TLS.KeyFile, is.Server.GRPC.TLS.KeyFile},
+		{"server.grpc.tls.client_ca_file", was.Server.GRPC.TLS.ClientCAFile, is.Server.GRPC.TLS.ClientCAFile},
+		{"server.admin.address", was.Server.Admin.Address, is.Server.Admin.Address},
+		{"log.format", was.Log.Format, is.Log.Format},
+	} {
+		if k.was != k.is {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/extauthz"
+	"github.com/gateward/gateward/internal/config"
+	"github.com/gateward/gateward/internal/telemetry"
+	"github.com/gateward/gateward/methods"
+	"github.com/gateward/gateward/methods/jwt"
+	"github.com/gateward/gateward/methods/token"
+)
+
+// surroundings is what every stack of a process shares.
+type surroundings struct {
+	logger       *slog.Logger
+	metrics      *telemetry.Metrics
+	now          func() time.Time
+	random       io.Reader
+	dependencies *dependencies
+}
+
+func (s *surroundings) engineOptions() extauthz.Options {
+	return extauthz.Options{Logger: s.logger, Metrics: s.metrics, Now: s.now, Random: s.random}
+}
+
+// A stack is all that one configuration becomes, apart from listeners. A reload
+// makes another one.
+type stack struct {
+	file    *config.File
+	engine  *extauthz.Engine
+	methods []string
+
+	jwt *jwt.Method // nil if it is off
+	// origin identifies everything that jwt was made of, files included.
+	origin [sha256.Size]byte
+}
+
+// load reads the configuration and builds its stack; see assemble for previous.
+// more, unless nil, looks for further mistakes. The error is of type
+// [config.Problems] and names all of them.
+func load(ctx context.Context, o config.Options, s *surroundings, previous *stack, more func(*config.File) []config.Problem) (*stack, error) {
+	var built *stack
+	o.Also = func(f *config.File) []config.Problem {
+		var problems []config.Problem
+		built, problems = assemble(ctx, f, s, previous)
+		if more != nil {
+			problems = append(problems, more(f)...)
+		}
+		return problems
+	}
+	if _, err := config.Load(o); err != nil {
+		if built != nil {
+			built.retire(previous)
+		}
+		return nil, err
+	}
+	return built, nil
+}
+
+// assemble builds the stack for f, without touching the network. It takes over
+// what has not changed from previous, which may be nil: a fetched key set
+// survives a reload that does not concern it. With problems that are no mere
+// warnings, the stack is incomplete.
+func assemble(ctx context.Context, f *config.File, s *surroundings, previous *stack) (*stack, []config.Problem) {
+	b := builder{file: f, surroundings: s, stack: &stack{file: f}}
+	b.token()
+	b.jwt(ctx, previous)
+	b.engine()
+	return b.stack, b.problems
+}
+
+// The blocks whose methods report problems.
+const (
+	tokenBlock = "authentication.methods.token"
+	jwtBlock   = "authentication.methods.jwt"
+)
+
+// builder collects what goes wrong on the way to a stack.
+type builder struct {
+	*surroundings
+	file           *config.File
+	stack          *stack
+	authenticators []methods.Authenticator
+	problems       []config.Problem
+}
+
+// report gives places to what a package said about its block.
+func (b *builder) report(err error, block string) {
+	b.problems = append(b.problems, b.file.Place(err, block)...)
+}
+
+func (b *builder) warn(warnings []*gateward.ConfigError, block string) {
+	for _, w := range warnings {
+		b.report(w, block)
+	}
+}
+
+func (b *builder) add(a methods.Authenticator) {
+	b.authenticators = append(b.authenticators, a)
+	b.stack.methods = append(b.stack.methods, a.Name())
+}
+
+func (b *builder) token() {
+	c := &b.file.Config.Authentication.Methods.Token
+	if !c.Enabled {
+		return
+	}
+	m, err := token.New(tokenConfig(c), token.Options{Random: b.random})
+	b.report(err, tokenBlock)
+	if m != nil {
+		b.warn(m.Warnings(), tokenBlock)
+		b.add(m)
+	}
+}
+
+func (b *builder) jwt(ctx context.Context, previous *stack) {
+	c := &b.file.Config.Authentication.Methods.JWT
+	if !c.Enabled {
+		return
+	}
+	b.stack.origin = origin(c)
+	if previous != nil && previous.jwt != nil && previous.origin == b.stack.origin {
+		b.stack.jwt = previous.jwt
+		b.warn(previous.jwt.Warnings(), jwtBlock)
+		b.add(previous.jwt)
+		return
+	}
+	m, err := jwt.New(ctx, jwtConfig(c), jwt.Options{Logger: b.logger, Now: b.now, OnRefresh: b.refreshed})
+	b.report(err, jwtBlock)
+	if m != nil {
+		b.stack.jwt = m
+		b.warn(m.Warnings(), jwtBlock)
+		b.add(m)
+	}
+}
+
+// refreshed hears how every fetch of a key set ended.
+func (s *surroundings) refreshed(issuer string, ok bool, at time.Time) {
+	s.metrics.JWKSRefresh(cmp.Or(issuer, "default"), ok, at)
+	s.dependencies.set(keySetName(issuer), ok)
+}
+
+func (b *builder) engine() {
+	e, err := extauthz.New(engineConfig(&b.file.Config), b.authenticators, b.engineOptions())
+	b.report(err, "")
+	if e == nil {
+		return
+	}
+	b.stack.engine = e
+	b.warn(e.Warnings(), "")
+}
+
+// retire ends what s does in the background, unless keeper goes on with it.
+func (s *stack) retire(keeper *stack) {
+	if s.jwt != nil && (keeper == nil || keeper.jwt != s.jwt) {
+		s.jwt.Close()
+	}
+}
+
+// watched are the files that the stack was made from.
+func (s *stack) watched() []string {
+	return slices.Concat(s.file.Read, jwtFiles(&s.file.Config.Authentication.Methods.JWT))
+}
+
+// origin digests the jwt block and the files that it names.
+func origin(c *config.JWTMethod) [sha256.Size]byte {
+	d := contents(jwtFiles(c))
+	return sha256.Sum256(fmt.Appendf(d[:], "%#v", jwtConfig(c)))
+}
+
+// contents digests files, or the reasons why they cannot be read.
+func contents(files []string) [sha256.Size]byte {
+	h := sha256.New()
+	for _, name := range files {
+		b, err := os.ReadFile(name) //nolint:gosec // the configuration names it
+		if err != nil {
+			b = []byte(err.Error())
+		}
+		fmt.Fprintf(h, "%q %d\n", name, len(b))
+		h.Write(b)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
