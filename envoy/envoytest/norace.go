@@ -1,0 +1,5 @@
+//go:build !race
+
+package envoytest
+
+const raceEnabled = false
