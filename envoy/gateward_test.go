@@ -254,8 +254,11 @@ func TestSEC_J01_SpoofedHeadersNeverArrive(t *testing.T) {
 				fields = append(fields, envoytest.Field{Name: strings.ToLower(n), Value: "evil"})
 			}
 			for _, c := range []struct{ target, credential, user string }{
-				{"/public/x", "X-None: 1", ""}, {"/maybe", "X-None: 1", ""}, {"/maybe", "Authorization: Bearer " + staticToken, "ci"},
-				{"/orders", "Authorization: Bearer " + staticToken, "ci"}, {"/orders%2fx", "Authorization: Bearer " + staticToken, "ci"},
+				{"/public/x", "X-None: 1", ""},
+				{"/maybe", "X-None: 1", ""},
+				{"/maybe", "Authorization: Bearer " + staticToken, "ci"},
+				{"/orders", "Authorization: Bearer " + staticToken, "ci"},
+				{"/orders%2fx", "Authorization: Bearer " + staticToken, "ci"},
 			} {
 				if got := s.get(t, c.target, append(slices.Clone(lines), c.credential)...); got.Status != 200 {
 					t.Fatalf("%s: got %d", c.target, got.Status)

@@ -222,7 +222,7 @@ func TestSEC_K06_ReloadThroughEnvoy(t *testing.T) {
 func TestUNIXSocket(t *testing.T) {
 	t.Parallel()
 	envoytest.Envoy(t)
-	dir, err := os.MkdirTemp("", "gw") // short: socket paths are limited
+	dir, err := os.MkdirTemp("", "gw") //nolint:usetesting // short: the path of a socket is limited to some 100 bytes
 	if err != nil {
 		t.Fatal(err)
 	}

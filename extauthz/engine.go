@@ -89,7 +89,7 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 		metrics: o.Metrics, log: o.Logger, now: o.Now, warnings: c.warnings,
 	}
 	for outcome := range e.counters.duration {
-		e.counters.duration[outcome] = o.Metrics.CheckDuration(Outcome(outcome).String()) //nolint:gosec // three outcomes
+		e.counters.duration[outcome] = o.Metrics.CheckDuration(Outcome(outcome).String())
 	}
 	for _, r := range configured {
 		e.named[r.name] = r
@@ -134,8 +134,10 @@ type decision struct {
 	err    error
 }
 
-// Decide answers one check. The context's deadline bounds it; the answer is
-// always in time, and always an answer: what cannot be decided is a fault.
+// Decide answers one check. scanned is what [wire.Scan] had to say about the
+// message, or why there is none. The context's deadline bounds the check; the
+// answer is always in time, and always an answer: what cannot be decided is a
+// fault.
 func (e *Engine) Decide(ctx context.Context, v *wire.View, scanned error) wire.Encoded {
 	q, _ := e.requests.Get().(*request)
 	defer e.release(q)
@@ -190,8 +192,10 @@ func (e *Engine) decide(ctx context.Context, q *request, scanned error) decision
 // canonicalise fills in the host and target. Where it reports false, the
 // decision is final.
 func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
-	refuse := func(r Reason) (decision, bool) { return decision{reason: r, rule: e.none}, false }
+	refuse := func(r Reason) (decision, bool) { return decision{reason: r, rule: e.none, err: scanned}, false }
 	switch {
+	case errors.Is(scanned, context.Canceled), errors.Is(scanned, context.DeadlineExceeded):
+		return refuse(ReasonDeadline)
 	case errors.Is(scanned, wire.ErrTooLarge):
 		return refuse(ReasonHeadersTooLarge)
 	case scanned != nil, len(q.view.Method) == 0:

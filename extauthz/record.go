@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
-
 	"sync/atomic"
 
 	"github.com/gateward/gateward/extauthz/wire"
@@ -65,7 +64,7 @@ func (e *Engine) record(ctx context.Context, q *request, d *decision) {
 func (e *Engine) panicked(ctx context.Context, v any, stack []byte) {
 	e.counters.panics.Inc()
 	attrs := []slog.Attr{slog.String("stack", string(stack))}
-	if err, ok := v.(runtime.Error); ok { //nolint:errorlint // a recovered value is not wrapped
+	if err, ok := v.(runtime.Error); ok {
 		// Any other value could be made of the request.
 		attrs = append(attrs, slog.String("err", err.Error()))
 	}

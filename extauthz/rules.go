@@ -224,7 +224,7 @@ func (r *Require) empty() bool {
 
 // prefixed puts key before the keys of the configuration errors in err.
 func prefixed(key string, err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // takes the join apart
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []error
 		for _, e := range joined.Unwrap() {
 			out = append(out, prefixed(key, e)...)

@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime/debug"
 	"sync"
@@ -55,7 +56,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 
 // handle answers a call. It returns no error, whatever happens: Envoy takes a
 // failed call for an outage, which failure_mode_allow lets pass.
-func (s *Service) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+func (s *Service) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) { //nolint:revive // grpc.MethodDesc wants this order
 	e := s.engine.Load()
 	raw, _ := s.raws.Get().(*wire.Raw)
 	defer func() {
@@ -67,9 +68,19 @@ func (s *Service) handle(_ any, ctx context.Context, decode func(any) error, _ g
 		s.raws.Put(raw)
 	}()
 	if err := decode(raw); err != nil {
-		raw.Err = wire.ErrMalformed
+		raw.Err = receiveError(ctx, err)
 	}
 	return e.Decide(ctx, &raw.View, raw.Err), nil
+}
+
+// receiveError translates why a check request did not arrive.
+func receiveError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("extauthz: receive check request: %w", ctx.Err())
+	}
+	// Too large, or compressed in a way that we do not know. gRPC has failed
+	// the call already; the answer is for the log.
+	return fmt.Errorf("%w: %w", wire.ErrMalformed, err)
 }
 
 // Limits and habits of the gRPC server.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,29 @@ func TestSEC_A02_RefusalsAreAnswers(t *testing.T) {
 		sound(t, got)
 		if g := httpStatus(got); g != c.want {
 			t.Errorf("%s: got %d, want %d", name, g, c.want)
+		}
+	}
+}
+
+// TestAbandonedCheckIsNoDenial: a check that is cancelled before its message
+// has arrived is not the client's fault.
+func TestAbandonedCheckIsNoDenial(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	_, conn := serve(t, defaults(), newFake(), o)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, "/envoy.service.auth.v3.Authorization/Check"); err != nil {
+		t.Fatal(err)
+	}
+	// The server has the headers once it answers something behind them.
+	if _, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), req("GET app.test/", bearer)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	const want = `gateward_checks_total{method="none",outcome="fault",reason="deadline",rule="none"} 1`
+	for start := time.Now(); !strings.Contains(scrape(t, o.Metrics), want); runtime.Gosched() {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("metrics lack %s:\n%s", want, scrape(t, o.Metrics))
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // served on the admin listener only; http.DefaultServeMux is served nowhere
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 )

@@ -82,7 +82,7 @@ func versionCommand(_ context.Context, p *program, f *flags) error {
 
 // version is the release, written by the linker (see the Makefile). Without it
 // the Go tool's own idea counts.
-var version string //nolint:gochecknoglobals // -ldflags -X reaches nothing else
+var version string
 
 // buildInfo is what the Go tool wrote into the program.
 func buildInfo() telemetry.Build {

@@ -27,7 +27,7 @@ func (s *server) look(ctx context.Context) {
 func (s *server) reload(ctx context.Context) {
 	// Before reading, so that what changes meanwhile is looked at again.
 	s.seen = contents(s.stack.watched())
-	next, err := load(s.lifetime, s.options, s.surroundings, s.stack, nil)
+	next, err := load(s.lifetime, s.options, s.surroundings, s.stack, nil) //nolint:contextcheck // what is built outlives the signal that ends ctx
 	s.metrics.ConfigReload(err == nil, s.now())
 	if err != nil {
 		s.refuse(ctx, err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -75,7 +74,7 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 	}
 	s.lifetime, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
-	if s.stack, err = load(s.lifetime, options, s.surroundings, nil, nil); err != nil {
+	if s.stack, err = load(s.lifetime, options, s.surroundings, nil, nil); err != nil { //nolint:contextcheck // what is built outlives the signal that ends ctx
 		s.end()
 		return nil, err
 	}
@@ -89,7 +88,7 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 func (p *program) surroundings(logger *slog.Logger) *surroundings {
 	return &surroundings{
 		logger: logger, metrics: telemetry.New(buildInfo()), now: p.now,
-		random: io.Reader(rand.Reader), dependencies: &dependencies{},
+		random: rand.Reader, dependencies: &dependencies{},
 	}
 }
 

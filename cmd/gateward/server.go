@@ -95,7 +95,7 @@ func (s *server) openGRPC(ctx context.Context, c *config.GRPC) error {
 	if err != nil {
 		return fmt.Errorf("server.grpc.address: %w", err)
 	}
-	s.grpc = newGRPCEndpoint(s.lifetime, l, tlsConfig, s.service, s.logger)
+	s.grpc = newGRPCEndpoint(s.lifetime, l, tlsConfig, s.service, s.logger) //nolint:contextcheck // checks are answered after the signal that ends ctx
 	return nil
 }
 

@@ -183,8 +183,7 @@ func appendSegments(dst, text []byte, s step) []byte {
 
 // shorten cuts off a segment what s cuts off.
 func (s step) shorten(segment []byte) []byte {
-	//exhaustive:ignore // only these are about segments
-	switch s {
+	switch s { //nolint:exhaustive // only these are about segments
 	case cutParameters:
 		return before(segment, ';')
 	case trimLeft:

@@ -150,12 +150,14 @@ func asURI(p string) string {
 // run lets an upstream with some habits, indices into habits, see a path. It
 // returns the canonical forms of what it sees, none when it refuses.
 func run(p string, program []byte) (seen []string) {
-	decoded, ok := false, true
+	decoded := false
 	for _, h := range program {
 		i := int(h) % len(habits)
-		if p, ok = habits[i](p); !ok {
+		next, ok := habits[i](p)
+		if !ok {
 			return nil
 		}
+		p = next
 		decoded = decoded || i == decodes || i == decodes+1
 	}
 	seen = []string{asURI(p)}

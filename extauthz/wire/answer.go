@@ -95,8 +95,8 @@ func AppendRefusal(dst []byte, r Refusal, metadata, body []byte, headers ...[]by
 	if r.Code <= 0 || r.Status < 300 || r.Status > 599 || r.Status == 304 {
 		panic("wire: a refusal with a code or status that allows")
 	}
-	code := uint64(r.Code)     //nolint:gosec // positive
-	status := uint64(r.Status) //nolint:gosec // positive
+	code := uint64(r.Code)
+	status := uint64(r.Status)
 	dst = appendLength(dst, 1, 1+protowire.SizeVarint(code))
 	dst = append(dst, 1<<3)
 	dst = protowire.AppendVarint(dst, code)

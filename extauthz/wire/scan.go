@@ -271,7 +271,7 @@ func fieldAt(b []byte, i int) (f field, next int) {
 		if n > uint64(len(b)-i) { //nolint:gosec // i never passes len(b)
 			return field{}, -1
 		}
-		f.bytes, f.lo, f.hi = true, i, i+int(n) //nolint:gosec // n is at most len(b)
+		f.bytes, f.lo, f.hi = true, i, i+int(n)
 		return f, f.hi
 	case 0:
 		if _, i = uvarint(b, i); i < 0 {

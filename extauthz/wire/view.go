@@ -23,12 +23,13 @@ const (
 const RuleKey = "gateward.rule"
 
 var (
-	// ErrMalformed: the bytes are not a CheckRequest.
+	// ErrMalformed says that the bytes are not a CheckRequest.
 	ErrMalformed = errors.New("wire: malformed check request")
-	// ErrNoHTTP: the request has no HTTP attributes, as one from a TCP filter.
+	// ErrNoHTTP says that the request has no HTTP attributes, as one from a TCP
+	// filter.
 	ErrNoHTTP = errors.New("wire: check request without http attributes")
-	// ErrTooLarge: there are more headers than MaxHeaders, or they are larger
-	// than MaxHeaderBytes.
+	// ErrTooLarge says that there are more headers than MaxHeaders, or that they
+	// are larger than MaxHeaderBytes.
 	ErrTooLarge = errors.New("wire: request headers exceed the limit")
 )
 

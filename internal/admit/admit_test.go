@@ -252,7 +252,7 @@ func indexes(list string, n int) (keys []string) {
 
 func keys(t *testing.T, err error) (keys []string) {
 	t.Helper()
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // errors.Join offers no other way
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}

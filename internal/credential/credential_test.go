@@ -289,7 +289,7 @@ func TestParseKinds(t *testing.T) {
 }
 
 func configKeys(err error) []string {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // errors.Join offers no other way
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}

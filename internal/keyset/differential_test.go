@@ -49,6 +49,11 @@ func FuzzVerify(f *testing.F) {
 		if !ok {
 			t.Fatalf("accepted an algorithm that jwx does not know: %q", j.Header.Algorithm)
 		}
+		if namesKey(t, header) {
+			// jwx reads the keys in a header, and has an opinion on them; to us
+			// they are bytes that were signed.
+			return
+		}
 		got, err := jws.Verify([]byte(token), jws.WithKey(alg, k.Signer.Public()))
 		if err != nil {
 			t.Fatalf("accepted what jwx refuses: %v\n%s", err, token)
@@ -57,6 +62,22 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("payload %q, jwx has %q", j.UnverifiedPayload(), got)
 		}
 	})
+}
+
+// namesKey reports whether a header has a member with a key or its address
+// (RFC 7515 §4.1.2–8).
+func namesKey(t *testing.T, header []byte) bool {
+	t.Helper()
+	var h map[string]json.RawMessage
+	if err := json.Unmarshal(header, &h); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256"} {
+		if _, ok := h[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // FuzzParse: what is accepted is canonical (there is one serialization of it),
