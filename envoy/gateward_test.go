@@ -307,6 +307,7 @@ func TestSEC_B01_DuplicatesOnTheWire(t *testing.T) {
 				{"two Authorization lines", []string{"Authorization: Bearer " + staticToken, "Authorization: Bearer " + adminToken}, 401},
 				{"the same twice", []string{"Authorization: Bearer " + staticToken, "Authorization: Bearer " + staticToken}, 401},
 				{"comma", []string{"Authorization: Bearer " + staticToken + ",Basic YTpi"}, 401},
+				{"inside another cookie", []string{"Cookie: a=1," + good}, 401},
 				{"two Cookie lines", []string{"Cookie: a=1; " + good, "Cookie: gateward_client_token=evil"}, 401},
 				{"two Cookie lines, ours first", []string{"Cookie: gateward_client_token=evil", "Cookie: a=1; " + good}, 401},
 				{"two cookies", []string{"Cookie: " + good + "; gateward_client_token=evil"}, 401},
@@ -405,10 +406,6 @@ func TestSEC_J11_ApplicationCookiesSurvive(t *testing.T) {
 	got := s.get(t, "/orders", "Authorization: Bearer "+staticToken)
 	if c := got.Values("set-cookie"); !slices.Equal(c, []string{"a=1", "b=2"}) {
 		t.Errorf("got %q", c)
-	}
-	refused := s.get(t, "/orders", "Cookie: gateward_client_token=a; gateward_client_token=b")
-	if c := refused.Values("set-cookie"); len(c) != 1 || !strings.HasPrefix(c[0], "gateward_client_token=; ") {
-		t.Errorf("refusal: got %q", c)
 	}
 }
 

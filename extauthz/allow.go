@@ -7,19 +7,23 @@ import (
 )
 
 // allow encodes the answer that lets a request pass: who it is, and the
-// removal of everything that the upstream must not see or believe.
-func (e *Engine) allow(q *request, d *decision) wire.Encoded {
+// removal of everything that the upstream must not see or believe. It reports
+// false if that cannot be removed.
+func (e *Engine) allow(q *request, d *decision) (wire.Encoded, bool) {
 	identity, who := e.headers.anonymous, []byte(nil)
 	if d.who != nil {
 		identity, who = d.who.headers, d.who.metadata
 	}
-	q.extra = e.headers.appendSpoofed(q.extra[:0], q.view.Headers)
+	var ok bool
+	if q.extra, ok = e.headers.appendSpoofed(q.extra[:0], q.view.Headers); !ok {
+		return nil, false
+	}
 	if !e.forwardCredentials && !d.rule.keepCredentials {
 		e.withholdCredentials(q, d)
 	}
 	q.metadata = wire.AppendMetadataStruct(q.metadata[:0], metadataKey, d.rule.metadata, who)
 	size := len(identity) + len(q.extra) + len(q.metadata) + 16
-	return wire.AppendAllow(make([]byte, 0, size), q.metadata, identity, q.extra)
+	return wire.AppendAllow(make([]byte, 0, size), q.metadata, identity, q.extra), true
 }
 
 // metadataKey is the field of the filter's dynamic metadata that holds ours.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gateward/gateward"
 )
@@ -77,11 +78,8 @@ func (c *cache) get(k *cacheKey, now int64) *resolved {
 	s := c.shard(k)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if i, ok := s.index[*k]; ok {
+	if i, ok := s.index[*k]; ok && now < s.slots[i].expires {
 		slot := &s.slots[i]
-		if now >= slot.expires {
-			return nil
-		}
 		if !slot.used.Load() { // a shared cache line is written only when it must be
 			slot.used.Store(true)
 		}
@@ -113,8 +111,9 @@ func (c *cache) put(k *cacheKey, r *resolved, now int64) {
 		return
 	}
 	expires := now + c.ttl
-	if !r.identity.Expiry.IsZero() {
-		expires = min(expires, r.identity.Expiry.UnixNano())
+	// Compared as times: the nanoseconds of a date far away overflow.
+	if e := r.identity.Expiry; !e.IsZero() && e.Before(time.Unix(0, expires)) {
+		expires = e.UnixNano()
 	}
 	if now >= expires {
 		return

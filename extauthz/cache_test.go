@@ -48,6 +48,7 @@ func TestSEC_K02_NeverBeyondExpiry(t *testing.T) {
 		"time to live":    {identified(time.Time{}), time.Minute},
 		"token expires":   {identified(now.Add(2 * time.Second)), 2 * time.Second},
 		"token outlives":  {identified(now.Add(time.Hour)), time.Minute},
+		"far away":        {identified(time.Unix(9_999_999_999_999, 0)), time.Minute},
 		"already expired": {identified(now.Add(-time.Second)), 0},
 		"refused":         {refused, 2 * time.Second},
 	} {
@@ -120,6 +121,19 @@ func TestSEC_K05_FloodDoesNotEvict(t *testing.T) {
 	// Each shard's share is rounded up, and refusals have an eighth, twice.
 	if n, limit := c.entries(), size+size/4+3*cacheShards; n > limit {
 		t.Errorf("%d entries, want at most %d", n, limit)
+	}
+}
+
+// TestExpiredIdentityIsRefusedFromCache: an identity whose time is over does
+// not hide the refusal that followed it.
+func TestExpiredIdentityIsRefusedFromCache(t *testing.T) {
+	t.Parallel()
+	c := newCache(Cache{Size: 64, TTL: time.Second, NegativeTTL: time.Minute})
+	k, refused := testKey("a"), &resolved{reason: ReasonInvalidCredential}
+	c.put(&k, identified(time.Time{}), 0)
+	c.put(&k, refused, int64(2*time.Second))
+	if c.get(&k, int64(3*time.Second)) != refused {
+		t.Error("the refusal is not found")
 	}
 }
 

@@ -25,7 +25,9 @@ func TestMistakesAreNamed(t *testing.T) {
 		{Name: "f", Require: extauthz.Require{Methods: []string{"oidc"}, Emails: []string{"@"}, When: `identity.subjct == "x"`}},
 		{Name: "g", Require: extauthz.Require{When: `identity.subject`}},
 		{Name: "h", Require: extauthz.Require{When: `1 +`}},
+		{},
 	}
+	cfg.Upstream.IdentityHeaders.Issuer = "x-auth-request-USER"
 	_, err := extauthz.New(cfg, []methods.Authenticator{newFake()}, options(t))
 	got := keys(err)
 	want := []string{
@@ -33,7 +35,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"rules[0].match.hosts[1]", "rules[0].match.methods[0]", "rules[0].match.paths[0]", "rules[0].match.paths[1]",
 		"rules[1].access", "rules[1].name", "rules[2].require", "rules[3].credentials[0]", "rules[3].invalid",
 		"rules[4].invalid", "rules[5].require.emails[0]", "rules[5].require.methods[0]", "rules[5].require.when",
-		"rules[6].require.when", "rules[7].require.when",
+		"rules[6].require.when", "rules[7].require.when", "rules[8].name", "upstream.identity_headers.issuer",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q\n%v", got, want, err)

@@ -1,12 +1,16 @@
 package extauthz
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 
 	"github.com/gateward/gateward"
@@ -16,10 +20,18 @@ import (
 // some milliseconds at the very most.
 const maxExpressionCost = 100_000
 
+// interruptFrequency is after how many steps of a loop the deadline is looked
+// at.
+const interruptFrequency = 100
+
 var errNotBool = errors.New("extauthz: expression did not yield a boolean")
 
 // An expression is a compiled CEL expression. Safe for concurrent use.
-type expression struct{ program cel.Program }
+type expression struct {
+	program cel.Program
+	// path: the result depends on request.path.
+	path bool
+}
 
 // An expressionVariable is what an expression can refer to. Each is declared
 // by its whole name, so that a misspelt one is found when the configuration is
@@ -32,9 +44,10 @@ type expressionVariable struct {
 // An expressionScope is what one evaluation sees; it implements
 // [cel.Activation].
 type expressionScope struct {
-	id   *gateward.Identity
-	q    *request
-	path []byte
+	id     *gateward.Identity
+	q      *request
+	path   []byte
+	hidden *headerSet
 }
 
 func expressionVariables() map[string]expressionVariable {
@@ -89,25 +102,56 @@ func (c *expressionCompiler) compile(source string) (*expression, error) {
 	if !ast.OutputType().IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("yields %s, not bool", ast.OutputType())
 	}
-	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxExpressionCost))
+	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxExpressionCost),
+		cel.InterruptCheckFrequency(interruptFrequency))
 	if err != nil {
 		return nil, fmt.Errorf("does not compile: %w", err)
 	}
-	return &expression{program}, nil
+	x := &expression{program: program}
+	for _, r := range ast.NativeRep().ReferenceMap() {
+		x.path = x.path || r.Name == "request.path"
+	}
+	return x, nil
 }
 
-// eval reports whether the expression holds. A missing field, a type that does
-// not fit or a cost beyond the limit is an error.
-func (x *expression) eval(vars map[string]expressionVariable, scope *expressionScope) (bool, error) {
-	out, _, err := x.program.Eval(expressionActivation{vars, scope})
-	if err != nil {
-		return false, fmt.Errorf("extauthz: evaluate expression: %w", err)
+// evaluate reports whether an expression holds. A missing field, a type that
+// does not fit, a cost beyond the limit and a deadline that is over are errors.
+// Their text never holds a value of the request.
+func (e *Engine) evaluate(ctx context.Context, q *request, x *expression, id *gateward.Identity, path []byte) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.patience(ctx))
+	defer cancel()
+	out, _, err := x.program.ContextEval(ctx, expressionActivation{e.variables, &expressionScope{id, q, path, e.headers}})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return false, errDeadline
+	case err != nil:
+		return false, fmt.Errorf("extauthz: evaluate expression: %s", evaluationProblem(err))
 	}
 	ok, isBool := out.Value().(bool)
 	if !isBool {
 		return false, errNotBool
 	}
 	return ok, nil
+}
+
+// evaluationProblem says what kind of error CEL has reported. CEL's own texts
+// quote keys and values, which may be the request's.
+func evaluationProblem(err error) string {
+	for _, known := range []string{"no such key", "no such attribute", "no such overload", "index out of bounds", "actual cost limit exceeded", errQuery.Error()} {
+		if strings.HasPrefix(err.Error(), known) {
+			return known
+		}
+	}
+	return "a value that does not fit"
+}
+
+// conditionReason tells an expression that cannot be evaluated from one that
+// ran out of time.
+func conditionReason(err error) Reason {
+	if errors.Is(err, errDeadline) {
+		return ReasonDeadline
+	}
+	return ReasonConditionError
 }
 
 // An expressionActivation implements [cel.Activation].
@@ -128,27 +172,40 @@ func (a expressionActivation) ResolveName(name string) (any, bool) {
 // Parent implements [cel.Activation].
 func (expressionActivation) Parent() cel.Activation { return nil }
 
-// headers are the request headers by lower-case name. Values of one that
-// occurs several times are joined with commas, as Envoy joins them.
-func (s *expressionScope) headers() map[string]string {
-	headers := make(map[string]string, len(s.q.view.Headers))
-	for _, h := range s.q.view.Headers {
-		name := strings.ToLower(string(h.Name))
-		if old, ok := headers[name]; ok {
-			headers[name] = old + "," + string(h.Value)
-			continue
+// headers are the request headers by lower-case name, without those that are
+// not the client's to send. Values of one that occurs several times are joined
+// with commas, and bytes that are not UTF-8 are replaced, as Envoy does both.
+func (s *expressionScope) headers() ref.Val {
+	if s.q.headers == nil {
+		values := make(map[string][]string, len(s.q.view.Headers))
+		for _, h := range s.q.view.Headers {
+			if s.hidden.spoofs(h.Name) {
+				continue
+			}
+			name := strings.ToLower(string(h.Name))
+			values[name] = append(values[name], string(lossy(bytes.Clone(h.Value))))
 		}
-		headers[name] = string(h.Value)
+		joined := make(map[string]string, len(values))
+		for name, v := range values {
+			joined[name] = strings.Join(v, ",")
+		}
+		s.q.headers = types.NewStringStringMap(types.DefaultTypeAdapter, joined)
 	}
-	return headers
+	return s.q.headers
 }
 
-// query is the parsed query. One that does not parse as a whole is empty: an
+var errQuery = errors.New("query does not parse")
+
+// query is the parsed query, or an error if it does not parse as a whole: an
 // expression must not see a part that the upstream may read differently.
-func (s *expressionScope) query() map[string][]string {
-	query, err := url.ParseQuery(string(s.q.target.Query()))
-	if err != nil {
-		return nil
+func (s *expressionScope) query() ref.Val {
+	if s.q.query == nil {
+		query, err := url.ParseQuery(string(s.q.target.Query()))
+		if err != nil {
+			s.q.query = types.WrapErr(errQuery)
+		} else {
+			s.q.query = types.DefaultTypeAdapter.NativeToValue(map[string][]string(query))
+		}
 	}
-	return query
+	return s.q.query
 }

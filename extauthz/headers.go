@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -70,14 +71,26 @@ func newHeaderSet(u Upstream) (*headerSet, error) {
 			})
 			return
 		}
-		set.identity = append(set.identity, identityHeader{strings.ToLower(name), list, get})
+		if lower := strings.ToLower(name); set.isIdentity(lower) {
+			errs = append(errs, &gateward.ConfigError{
+				Key: "upstream.identity_headers." + key, Problem: fmt.Sprintf("%q carries another attribute already", name),
+				Remedy: "give each attribute a header of its own",
+			})
+		} else {
+			set.identity = append(set.identity, identityHeader{lower, list, get})
+		}
 	}
 	one := func(key, name string, get func(*gateward.Identity) string) {
 		add(key, name, false, func(id *gateward.Identity) []string { return []string{get(id)} })
 	}
 	h := u.IdentityHeaders
 	one("subject", h.Subject, func(id *gateward.Identity) string { return id.Subject })
-	one("email", h.Email, func(id *gateward.Identity) string { return id.Email })
+	one("email", h.Email, func(id *gateward.Identity) string {
+		if !id.EmailVerified {
+			return "" // upstreams authorize by this header
+		}
+		return id.Email
+	})
 	one("name", h.Name, func(id *gateward.Identity) string { return id.Name })
 	add("groups", h.Groups, true, func(id *gateward.Identity) []string { return id.Groups })
 	one("method", h.Method, func(id *gateward.Identity) string { return id.Method })
@@ -211,15 +224,20 @@ func writeValue(b *strings.Builder, v string, list bool) {
 // appendSpoofed appends removals for the request's headers that no client may
 // send: the protected names in any spelling (case, and any separator for the
 // dash, since many upstreams cannot tell those apart), unless it is the very
-// name that the answer sets or removes anyway.
-func (h *headerSet) appendSpoofed(dst []byte, headers []wire.Header) []byte {
+// name that the answer sets or removes anyway. It reports false when a name is
+// beyond ASCII: no proxy passes it on, and no answer can name it.
+func (h *headerSet) appendSpoofed(dst []byte, headers []wire.Header) ([]byte, bool) {
 	for i := range headers {
 		name := headers[i].Name
-		if h.spoofs(name) && !h.handled(name) {
-			dst = wire.AppendRemoval(dst, name)
+		if !h.spoofs(name) || h.handled(name) {
+			continue
 		}
+		if bytes.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			return dst, false
+		}
+		dst = wire.AppendRemoval(dst, name)
 	}
-	return dst
+	return dst, true
 }
 
 // spoofs reports whether name reads like a protected one.

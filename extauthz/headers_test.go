@@ -1,6 +1,7 @@
 package extauthz_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz"
@@ -112,6 +114,37 @@ func TestSEC_J02_EverySpellingIsRemoved(t *testing.T) {
 	}
 }
 
+// TestSEC_J02_NamesBeyondASCII: a forged name that no answer can remove is
+// refused.
+func TestSEC_J02_NamesBeyondASCII(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, siteRules)
+	for _, name := range []string{"x\x01auth-request-user", "grpc-metadata-\x01"} {
+		b, err := proto.Marshal(req("GET app.test/public/x", name+": evil"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.ReplaceAll(b, []byte{'-', 1}, []byte{'-', 0xff}) // which Marshal would refuse
+		b = bytes.ReplaceAll(b, []byte{'x', 1}, []byte{'x', 0xff})
+		if got := e.checkBytes(t.Context(), t, b); status(got) != 400 {
+			t.Errorf("%q: got %d", name, status(got))
+		}
+	}
+}
+
+// TestUnverifiedEmailIsNotSent: upstreams authorize by it.
+func TestUnverifiedEmailIsNotSent(t *testing.T) {
+	t.Parallel()
+	fake := &fakeMethod{name: "fake", table: map[string]any{"good": gateward.Identity{Principal: gateward.Principal{Subject: "x"}, Email: "boss@example.com"}}}
+	inner, err := extauthz.New(defaults(), []methods.Authenticator{fake}, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (engine{inner, fake}).check(t, req("GET app.test/", bearer)); sent(got, "x-auth-request-email") != "" || !removed(got, "x-auth-request-email") {
+		t.Errorf("got %v", got)
+	}
+}
+
 // TestSEC_J03_NeverSetAndRemoved: with the headers of an identity spelt in
 // every way at once, and an operator who lists them as well.
 func TestSEC_J03_NeverSetAndRemoved(t *testing.T) {
@@ -133,7 +166,7 @@ func TestSEC_J04_ValuesCannotLie(t *testing.T) {
 	t.Parallel()
 	fake := &fakeMethod{name: "fake", table: map[string]any{
 		"odd": gateward.Identity{
-			Principal: gateward.Principal{Subject: "a\r\nx-evil: 1"}, Method: "fake", Name: "Zoë 100%", Email: " padded ",
+			Principal: gateward.Principal{Subject: "a\r\nx-evil: 1"}, Method: "fake", Name: "Zoë 100%", Email: " padded ", EmailVerified: true,
 			Groups: []string{"a,admin", "b", ""}, Scopes: []string{"one,two"},
 		},
 		"long":   gateward.Identity{Principal: gateward.Principal{Subject: strings.Repeat("x", 9<<10)}},
@@ -189,7 +222,7 @@ func TestSEC_J06_CredentialsStayHere(t *testing.T) {
 			{"cookie alone", req("GET app.test/", "cookie: gateward_client_token=good"), "-", false},
 			{"cookie among others", req("GET app.test/", "cookie: a=1; flipt_client_token=good; b=2"), "a=1; b=2", false},
 			{"two cookie lines", req("GET app.test/", "cookie: a=1", "cookie: gateward_client_token=good"), "a=1", false},
-			{"joined with a comma", req("GET app.test/", "cookie: a=1,gateward_client_token=good"), "a=1", false},
+			{"joined with a comma", req("GET app.test/public/x", "cookie: a=1,gateward_client_token=good"), "a=1", false},
 			{"not UTF-8", req("GET app.test/", "cookie: a=\xff; gateward_client_token=good"), "a=!", false},
 			{"anonymous: authorization is the upstream's", req("GET app.test/public/x", "authorization: Basic YTpi", "cookie: gateward_client_token=x; a=1"), "a=1", false},
 			{"cookie rule: authorization is the upstream's", req("GET cookie.test/", "authorization: Basic YTpi", "cookie: gateward_client_token=good"), "-", false},

@@ -17,14 +17,19 @@ import (
 const (
 	// maxWait is waited when Envoy set no deadline or a longer one.
 	maxWait = 5 * time.Second
-	// answerMargin is kept of Envoy's deadline for the answer's way back: past
-	// the deadline Envoy would decide by itself.
+	// answerMargin is kept of Envoy's deadline for the answer's way back, or a
+	// quarter of it if that is less: past the deadline Envoy would decide by
+	// itself.
 	answerMargin = 20 * time.Millisecond
+	// maxPending bounds the verifications under way of one method, so that
+	// strangers cannot pile them up behind a key set that hangs.
+	maxPending = 1024
 )
 
 var (
 	errNobodyClaims = fmt.Errorf("extauthz: no method knows such a credential: %w", gateward.ErrInvalidCredential)
-	errDeadline     = errors.New("extauthz: no verdict on the credential in time")
+	errDeadline     = errors.New("extauthz: no verdict in time")
+	errOverloaded   = errors.New("extauthz: too many verifications under way")
 	errPanic        = errors.New("extauthz: authenticator panicked")
 )
 
@@ -72,11 +77,7 @@ func (e *Engine) verify(ctx context.Context, key cacheKey, c gateward.Credential
 		e.cache.put(&key, r, e.now().UnixNano())
 		return r, nil
 	})
-	wait := maxWait
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, deadline.Sub(e.now())-answerMargin)
-	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(e.patience(ctx))
 	defer timer.Stop()
 	select {
 	case v := <-verdict:
@@ -86,6 +87,16 @@ func (e *Engine) verify(ctx context.Context, key cacheKey, c gateward.Credential
 	case <-ctx.Done():
 		return &resolved{reason: ReasonDeadline, err: fmt.Errorf("extauthz: caller gone: %w", ctx.Err())}
 	}
+}
+
+// patience is how long a check may take so that its answer is in time.
+func (e *Engine) patience(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return maxWait
+	}
+	left := deadline.Sub(e.now())
+	return min(maxWait, left-min(answerMargin, left/4))
 }
 
 // judge asks the first method that claims the credential. A panic is answered
@@ -101,6 +112,12 @@ func (e *Engine) judge(ctx context.Context, c gateward.Credential) (r *resolved)
 	for i, a := range e.authenticators {
 		if !a.Claims(c) {
 			continue
+		}
+		select {
+		case e.pending[i] <- struct{}{}:
+			defer func() { <-e.pending[i] }()
+		default:
+			return &resolved{reason: ReasonOverloaded, err: errOverloaded, method: i + 1}
 		}
 		id, err := a.Authenticate(ctx, c)
 		if err != nil {
@@ -144,6 +161,9 @@ func (e *Engine) resolve(id gateward.Identity, method int) *resolved {
 			scopes[i] = printable(s)
 		}
 		meta = wire.AppendMetadataList(meta, "scopes", scopes)
+	}
+	if !e.expressions { // which alone look at these, and a cache is full of them
+		id.Claims, id.Metadata = nil, nil
 	}
 	r := &resolved{reason: ReasonIdentified, identity: id, method: method, headers: headers, metadata: meta}
 	r.facts = admit.NewFacts(&r.identity)

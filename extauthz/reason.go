@@ -40,6 +40,7 @@ const (
 	ReasonInternal Reason = iota
 	ReasonUnavailable
 	ReasonDeadline
+	ReasonOverloaded
 	ReasonUnknownRule
 	ReasonIdentityTooLarge
 
@@ -86,6 +87,7 @@ var explanations = [numReasons]explanation{ //nolint:gochecknoglobals // a table
 	ReasonInternal:         {"internal", OutcomeFault, http.StatusServiceUnavailable, codes.Unavailable},
 	ReasonUnavailable:      {"unavailable", OutcomeFault, http.StatusServiceUnavailable, codes.Unavailable},
 	ReasonDeadline:         {"deadline", OutcomeFault, http.StatusServiceUnavailable, codes.Unavailable},
+	ReasonOverloaded:       {"overloaded", OutcomeFault, http.StatusServiceUnavailable, codes.Unavailable},
 	ReasonUnknownRule:      {"unknown_rule", OutcomeFault, http.StatusServiceUnavailable, codes.Unavailable},
 	ReasonIdentityTooLarge: {"identity_too_large", OutcomeFault, http.StatusServiceUnavailable, codes.Unavailable},
 

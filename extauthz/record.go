@@ -13,7 +13,10 @@ import (
 // answer encodes a decision.
 func (e *Engine) answer(q *request, d *decision) wire.Encoded {
 	if d.reason.Outcome() == OutcomeAllow {
-		return e.allow(q, d)
+		if answer, ok := e.allow(q, d); ok {
+			return answer
+		}
+		d.reason = ReasonMalformedRequest
 	}
 	return e.refuse(q, d)
 }
@@ -45,7 +48,7 @@ func (e *Engine) record(ctx context.Context, q *request, d *decision) {
 		slog.String("outcome", outcome.String()), slog.String("reason", d.reason.String()),
 		slog.String("rule", d.rule.name), slog.String("auth_method", e.methodName(method)),
 		slog.String("http_method", clip(q.view.Method, 32)), slog.String("host", clip(q.view.Host, 128)),
-		slog.String("path", clip(withoutQuery(q.view.Path), 256)), slog.String("peer", clip(q.view.SourceAddress, 64)),
+		slog.String("path", loggable(q.view.Path, 256)), slog.String("peer", clip(q.view.SourceAddress, 64)),
 		slog.String("request_id", q.requestID()), slog.String("stream_id", clip(q.view.StreamID, 32)),
 		slog.Float64("duration_s", took.Seconds()))
 	if q.decisionID != "" {
@@ -55,7 +58,7 @@ func (e *Engine) record(ctx context.Context, q *request, d *decision) {
 		attrs = append(attrs, slog.String("subject", d.who.identity.Subject), slog.String("issuer", d.who.identity.Issuer))
 	}
 	if d.err != nil {
-		attrs = append(attrs, slog.String("err", d.err.Error()))
+		attrs = append(attrs, slog.String("err", clip([]byte(d.err.Error()), 512)))
 	}
 	e.log.LogAttrs(ctx, level, "check", attrs...)
 }
@@ -112,12 +115,25 @@ func clip(b []byte, n int) string {
 	return string(b)
 }
 
-// withoutQuery is the target without its query, which may hold secrets.
-func withoutQuery(b []byte) []byte {
-	for i, c := range b {
-		if c == '?' || c == '#' {
-			return b[:i]
+// loggable is at most n bytes of a target without what may hold secrets: its
+// query, encoded or not, and the parameters of its segments.
+func loggable(target []byte, n int) string {
+	out := make([]byte, 0, min(len(target), n)+len("…"))
+	parameters := false
+	for i, c := range target {
+		if c == '?' || c == '#' || c == '%' && len(target) > i+2 && target[i+1] == '3' && target[i+2]|0x20 == 'f' {
+			break
 		}
+		if c == '/' {
+			parameters = false
+		}
+		if !parameters {
+			if len(out) >= n {
+				return string(append(out, "…"...))
+			}
+			out = append(out, c)
+		}
+		parameters = parameters || c == ';'
 	}
-	return b
+	return string(out)
 }

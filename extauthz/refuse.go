@@ -20,9 +20,7 @@ const realm = "gateward"
 type refusals struct {
 	faultsAsErrors bool
 	random         io.Reader
-	// clearCookie is the encoded Set-Cookie that takes our cookie back.
-	clearCookie []byte
-	forms       map[int]*form
+	forms          map[int]*form
 }
 
 // A form is what all refusals with one status have in common, encoded.
@@ -40,9 +38,6 @@ func newRefusals(cfg Config, o Options) *refusals {
 			problem: p, json: browser.JSON(nil, p),
 			script: encodeHeaders(browser.JSONHeaders()), page: encodeHeaders(browser.PageHeaders()), plain: encodeHeaders(browser.PlainHeaders()),
 		}
-	}
-	if len(cfg.CookieNames) > 0 {
-		r.clearCookie = wire.AppendHeader(nil, "set-cookie", cfg.CookieNames[0]+"=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
 	}
 	return r
 }
@@ -64,7 +59,7 @@ func (e *Engine) refuse(q *request, d *decision) wire.Encoded {
 
 	h := wire.AppendHeader(q.extra[:0], "x-request-id", requestID)
 	h = wire.AppendHeader(h, "x-gateward-decision-id", q.decisionID)
-	h = e.refusals.appendReason(h, d)
+	h = appendReason(h, d)
 	q.extra = h
 
 	headers, body := f.script, f.json
@@ -98,7 +93,7 @@ func (d *decision) detail() browser.Detail {
 }
 
 // appendReason appends the headers that only some reasons have.
-func (r *refusals) appendReason(h []byte, d *decision) []byte {
+func appendReason(h []byte, d *decision) []byte {
 	challenge := func(code browser.ErrorCode, scopes []string) []byte {
 		return wire.AppendHeaderBytes(h, "www-authenticate", browser.Challenge(nil, realm, code, scopes))
 	}
@@ -111,11 +106,9 @@ func (r *refusals) appendReason(h []byte, d *decision) []byte {
 		return challenge(browser.NoCredential, nil)
 	case d.reason == ReasonMultipleCredentials:
 		return challenge(browser.InvalidRequest, nil)
-	case d.reason == ReasonConflictingCookies:
-		// One of the two was planted; the browser is to keep neither. It is
-		// the only Set-Cookie, since Envoy versions differ on several.
-		return append(challenge(browser.InvalidToken, nil), r.clearCookie...)
 	case d.reason.invalid():
+		// Of two conflicting cookies none is cleared: we could only clear the
+		// genuine one, and the planted one would stay and be alone.
 		return challenge(browser.InvalidToken, nil)
 	}
 	return h

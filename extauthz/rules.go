@@ -48,6 +48,10 @@ func (r *rule) loosens() bool {
 	return r.access == AccessAnonymous || r.access == AccessOptional
 }
 
+// dependsOnPath reports whether the rule can decide differently about two
+// paths that it matches.
+func (r *rule) dependsOnPath() bool { return r.when != nil && r.when.path }
+
 // matches reports whether the rule is for a request with this host, path (one
 // reading of the target) and method.
 func (r *rule) matches(host, path, method []byte, plain bool) bool {
@@ -99,6 +103,9 @@ func (c *ruleCompiler) compile(configured []Rule) []*rule {
 	for i := range configured {
 		key := fmt.Sprintf("rules[%d]", i)
 		r := c.rule(key, &configured[i])
+		if r.name == "" {
+			c.fail(key+".name", "the rule has no name", "give each rule a name of its own")
+		}
 		if slices.ContainsFunc(rules, func(earlier *rule) bool { return earlier.name == r.name }) {
 			c.fail(key+".name", fmt.Sprintf("another rule is called %q", r.name), "give each rule a name of its own")
 		}

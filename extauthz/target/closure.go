@@ -11,7 +11,7 @@ import (
 const (
 	maxTexts = 256
 	// maxWork bounds the bytes read and written, weighted by what they cost:
-	// about a millisecond.
+	// some milliseconds at the very most.
 	maxWork = 512 << 10
 	// maxKept is the capacity in bytes beyond which a buffer is not reused.
 	maxKept = 64 << 10

@@ -9,6 +9,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 )
 
@@ -99,6 +100,19 @@ func equalFold(name []byte, lower string) bool {
 		}
 	}
 	return true
+}
+
+// Clone returns a copy that does not alias the message.
+func (v *View) Clone() *View {
+	c := *v
+	for _, field := range []*[]byte{&c.Method, &c.Path, &c.Host, &c.Scheme, &c.StreamID, &c.SourceAddress, &c.Principal, &c.Rule} {
+		*field = bytes.Clone(*field)
+	}
+	c.Headers = make([]Header, len(v.Headers))
+	for i, h := range v.Headers {
+		c.Headers[i] = Header{bytes.Clone(h.Name), bytes.Clone(h.Value)}
+	}
+	return &c
 }
 
 func (v *View) reset() {

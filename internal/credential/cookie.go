@@ -9,13 +9,13 @@ import (
 // fromCookies reads the accepted cookies in all Cookie values.
 func (f *Finder) fromCookies(lines [][]byte) (Found, Problem) {
 	var found Found
+	planted := false // every occurrence so far may be part of another cookie
 	for _, line := range lines {
-		for {
-			value, name, rest := f.nextCookie(line)
+		for c := (cursor{rest: line}); ; {
+			value, name := f.nextCookie(&c)
 			if name < 0 {
 				break
 			}
-			line = rest
 			value = unquote(trim(value))
 			switch {
 			case len(value) == 0:
@@ -23,14 +23,20 @@ func (f *Finder) fromCookies(lines [][]byte) (Found, Problem) {
 			case len(value) > MaxCookie:
 				return Found{Scheme: gateward.SchemeCookie}, TooLong
 			case found.Value == nil:
-				found = Found{Scheme: gateward.SchemeCookie, Value: value}
+				found, planted = Found{Scheme: gateward.SchemeCookie, Value: value}, c.joined
 			case !bytes.Equal(found.Value, value):
 				// A sibling domain can plant a cookie beside ours: choosing one
 				// would let it log its victim in as somebody else.
 				return Found{Scheme: gateward.SchemeCookie}, Conflict
 			}
+			planted = planted && c.joined
 			found.Ours = found.Ours || name == 0
 		}
+	}
+	if planted {
+		// A sibling domain can set a cookie of its own with a comma and our
+		// name in its value, which no prefix of the name protects from.
+		return Found{Scheme: gateward.SchemeCookie}, Conflict
 	}
 	if found.Value != nil && !f.token68(found.Value) {
 		return Found{Scheme: gateward.SchemeCookie}, Malformed
@@ -38,26 +44,43 @@ func (f *Finder) fromCookies(lines [][]byte) (Found, Problem) {
 	return found, None
 }
 
-// nextCookie returns the raw value of the first accepted cookie in line, the
-// index of its name, and the text after it; the index is -1 if there is none.
+// A cursor walks over the cookies of a line.
+type cursor struct {
+	rest []byte
+	// joined: the cookie that was returned last began after a comma.
+	joined bool
+	// comma: rest begins after one.
+	comma bool
+}
+
+// advance moves to behind the separator at rest[i], if there is one.
+func (c *cursor) advance(i int) {
+	c.comma = i < len(c.rest) && c.rest[i] == ','
+	c.rest = c.rest[min(i+1, len(c.rest)):]
+}
+
+// nextCookie returns the raw value of the next accepted cookie and the index of
+// its name, which is -1 if there is none.
 //
 // A cookie begins at the start, after ";" and after ",": two Cookie lines of
 // HTTP/1 arrive joined by a comma (`a=1; sess=good,sess=evil`). Spaces and
 // tabs around name and value do not count, as in net/http.
-func (f *Finder) nextCookie(line []byte) (value []byte, name int, rest []byte) {
-	for len(line) > 0 {
-		line = trimLeft(line)
-		if name, n := f.nameAt(line); name >= 0 {
-			end := valueEnd(line, n)
-			return line[n:end], name, line[min(end+1, len(line)):]
+func (f *Finder) nextCookie(c *cursor) (value []byte, name int) {
+	for len(c.rest) > 0 {
+		c.rest = trimLeft(c.rest)
+		if name, n := f.nameAt(c.rest); name >= 0 {
+			end := valueEnd(c.rest, n)
+			value, c.joined = c.rest[n:end], c.comma
+			c.advance(end)
+			return value, name
 		}
 		i := 0
-		for i < len(line) && line[i] != ';' && line[i] != ',' {
+		for i < len(c.rest) && c.rest[i] != ';' && c.rest[i] != ',' {
 			i++
 		}
-		line = line[min(i+1, len(line)):]
+		c.advance(i)
 	}
-	return nil, -1, nil
+	return nil, -1
 }
 
 // nameAt returns the index of the accepted name that line begins with and where
