@@ -423,6 +423,37 @@ func TestRequestIDIsRepeatedSafely(t *testing.T) {
 	}
 }
 
+// TestLargestRequest (M27): what Envoy lets in, gateward can read, and a header
+// as large as Envoy takes is no way to a failed check.
+func TestLargestRequest(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, siteYAML)
+	for size, want := range map[int]int{55 << 10: 200, 70 << 10: 431} {
+		got := s.get(t, "/orders", "Authorization: Bearer "+staticToken, "X-Big: "+strings.Repeat("x", size))
+		if got.Status != want {
+			t.Errorf("%d bytes: got %d, want %d", size, got.Status, want)
+		}
+	}
+	if got := s.get(t, "/orders", "Authorization: Bearer "+strings.Repeat("x", 40<<10)); got.Status != 401 {
+		t.Errorf("a long credential: got %d", got.Status)
+	}
+	if n, _ := s.Stat(t, "http.ingress.ext_authz.gateward.error"); n != 0 {
+		t.Errorf("%d checks failed", n)
+	}
+}
+
+// TestSEC_A05_ForwardedHeadersAreNotBelieved (M19): nothing that a client says
+// about where its request was meant to go changes the rule.
+func TestSEC_A05_ForwardedHeadersAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, siteYAML, unstripped)
+	got := s.get(t, "/orders", "X-Forwarded-Uri: /public/x", "X-Original-Url: /public/x", "X-Rewrite-Url: /public/x", "X-Forwarded-Method: GET",
+		"X-Envoy-Original-Path: /public/x", "X-Forwarded-Host: open.test", "X-Forwarded-Proto: https", "Forwarded: host=open.test")
+	if got.Status != 401 {
+		t.Errorf("got %d", got.Status)
+	}
+}
+
 // TestDynamicMetadata is what an access log sees.
 func TestDynamicMetadata(t *testing.T) {
 	t.Parallel()

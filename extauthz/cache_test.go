@@ -63,6 +63,18 @@ func TestSEC_K02_NeverBeyondExpiry(t *testing.T) {
 	}
 }
 
+// TestSEC_K03_NoCredentialIsKept: the cache holds digests.
+func TestSEC_K03_NoCredentialIsKept(t *testing.T) {
+	t.Parallel()
+	const canary = "c4n4ry-credential"
+	c := newCache(Cache{Size: 100, TTL: time.Minute, NegativeTTL: time.Minute})
+	k := testKey(canary)
+	c.put(&k, identified(time.Time{}), 0)
+	if text := fmt.Sprintf("%+v %s", c.shard(&k), k[:]); strings.Contains(text, canary) {
+		t.Error("the credential is in the cache")
+	}
+}
+
 // TestSEC_K04_FaultsAreNotKept: when it works again, it works again.
 func TestSEC_K04_FaultsAreNotKept(t *testing.T) {
 	t.Parallel()

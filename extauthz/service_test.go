@@ -178,6 +178,20 @@ func TestSEC_L14_UnknownMethods(t *testing.T) {
 	}
 }
 
+// TestSEC_L10_MessagesAreBounded: nobody makes the server hold more than any
+// Envoy would send.
+func TestSEC_L10_MessagesAreBounded(t *testing.T) {
+	t.Parallel()
+	_, conn := serve(t, defaults(), newFake(), options(t))
+	_, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), req("GET app.test/", "x-big: "+strings.Repeat("x", 17<<20)))
+	if grpcstatus.Code(err) != codes.ResourceExhausted {
+		t.Errorf("got %v", err)
+	}
+	if got, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), req("GET app.test/", bearer)); err != nil || httpStatus(got) != 200 {
+		t.Errorf("afterwards: got %v, %v", got, err)
+	}
+}
+
 // TestSEC_K06_ReloadForgets: after a new configuration nothing of the old one
 // is believed, not even what was being verified at that moment.
 func TestSEC_K06_ReloadForgets(t *testing.T) {
