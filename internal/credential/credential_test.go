@@ -230,7 +230,7 @@ func TestFind_CookieSyntax(t *testing.T) {
 		{name: "after commas", cookie: lines(`p={"x":1,"y":2}; ` + ours + "=good"), scheme: ck, want: "good"},
 		{name: "inside another", cookie: lines(`p={"x":1,"y":2}, ` + ours + "=evil"), scheme: ck, problem: credential.Conflict},
 		{name: "inside another, and alone", cookie: lines("p=1," + ours + "=good; " + ours + "=good"), scheme: ck, want: "good"},
-		{name: "inside another, twice", cookie: lines("p=1," + ours + "=evil", "q=1," + ours + "=evil"), scheme: ck, problem: credential.Conflict},
+		{name: "inside another, twice", cookie: lines("p=1,"+ours+"=evil", "q=1,"+ours+"=evil"), scheme: ck, problem: credential.Conflict},
 		{name: "alone, and inside another", cookie: lines(ours + "=good; p=1," + ours + "=evil"), scheme: ck, problem: credential.Conflict},
 		{name: "padding", cookie: lines(ours + "=YQ=="), scheme: ck, want: "YQ=="},
 
