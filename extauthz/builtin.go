@@ -32,20 +32,20 @@ func (c *ruleCompiler) loginService() *rule {
 
 // excluded returns the ready-made anonymous rules for Flipt's API sections.
 func (c *ruleCompiler) excluded(x Exclude) []*rule {
+	var hosts []target.HostPattern
+	for i, h := range x.Hosts {
+		p, err := target.CompileHost(h)
+		if err != nil {
+			c.errs = append(c.errs, prefixed(fmt.Sprintf("authentication.exclude.hosts[%d]", i), err)...)
+			continue
+		}
+		hosts = append(hosts, p)
+	}
 	var rules []*rule
 	add := func(name string, paths []string, segments ...string) {
 		r := c.newRule(name, AccessAnonymous)
+		r.hosts = hosts
 		c.match("authentication.exclude", r, &Match{Paths: paths})
-		for i, h := range x.Hosts {
-			p, err := target.CompileHost(h)
-			if err != nil {
-				if len(rules) == 0 { // the sections share the list
-					c.errs = append(c.errs, prefixed(fmt.Sprintf("authentication.exclude.hosts[%d]", i), err)...)
-				}
-				continue
-			}
-			r.hosts = append(r.hosts, p)
-		}
 		for _, s := range segments {
 			r.paths = append(r.paths, target.SegmentPrefix(s))
 		}

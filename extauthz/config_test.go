@@ -34,7 +34,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"authentication.exclude.hosts[0]",
 		"rules[0].match.hosts[1]", "rules[0].match.methods[0]", "rules[0].match.paths[0]", "rules[0].match.paths[1]",
 		"rules[1].access", "rules[1].name", "rules[2].require", "rules[3].credentials[0]", "rules[3].invalid",
-		"rules[4].invalid", "rules[5].require.emails[0]", "rules[5].require.methods[0]", "rules[5].require.when",
+		"rules[4].invalid", "rules[5].require.emails[0]", "rules[5].require.when",
 		"rules[6].require.when", "rules[7].require.when", "rules[8].name", "upstream.identity_headers.issuer",
 	}
 	if !slices.Equal(got, want) {

@@ -577,42 +577,44 @@ func TestSEC_L07_PendingVerificationsAreBounded(t *testing.T) {
 // verdict is not lost.
 func TestSEC_L01_DeadlineIsKept(t *testing.T) {
 	t.Parallel()
-	release := make(chan struct{})
-	fake := newFake()
-	fake.table["slow"] = func(ctx context.Context) (gateward.Identity, error) {
-		select {
-		case <-release:
-			return ada(), nil
-		case <-ctx.Done():
-			return gateward.Identity{}, ctx.Err()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		fake := newFake()
+		fake.table["slow"] = func(ctx context.Context) (gateward.Identity, error) {
+			select {
+			case <-release:
+				return ada(), nil
+			case <-ctx.Done():
+				return gateward.Identity{}, ctx.Err()
+			}
 		}
-	}
-	inner, err := extauthz.New(defaults(), []methods.Authenticator{fake}, options(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := engine{inner, fake}
-	r := req("GET app.test/", "authorization: Bearer slow")
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if got := e.checkContext(ctx, t, r); status(got) != 503 || reason(got) != "deadline" {
-		t.Errorf("got %d %s", status(got), reason(got))
-	}
-	if ctx.Err() != nil {
-		t.Error("the answer came after the deadline")
-	}
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	if got := e.checkContext(gone, t, r); status(got) != 503 {
-		t.Errorf("caller gone: got %d", status(got))
-	}
-	tiny, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer stop()
-	if got := e.checkContext(tiny, t, r); status(got) != 503 || tiny.Err() != nil {
-		t.Errorf("with little time: got %d, %v", status(got), tiny.Err())
-	}
-	close(release)
-	if got := e.check(t, r); status(got) != 200 || fake.calls.Load() != 1 {
-		t.Errorf("got %d after %d calls, want 200 after 1: who leaves must not spoil it for others", status(got), fake.calls.Load())
-	}
+		inner, err := extauthz.New(defaults(), []methods.Authenticator{fake}, options(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := engine{inner, fake}
+		r := req("GET app.test/", "authorization: Bearer slow")
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if got := e.checkContext(ctx, t, r); status(got) != 503 || reason(got) != "deadline" {
+			t.Errorf("got %d %s", status(got), reason(got))
+		}
+		if ctx.Err() != nil {
+			t.Error("the answer came after the deadline")
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if got := e.checkContext(gone, t, r); status(got) != 503 {
+			t.Errorf("caller gone: got %d", status(got))
+		}
+		tiny, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer stop()
+		if got := e.checkContext(tiny, t, r); status(got) != 503 || tiny.Err() != nil {
+			t.Errorf("with little time: got %d, %v", status(got), tiny.Err())
+		}
+		close(release)
+		if got := e.check(t, r); status(got) != 200 || fake.calls.Load() != 1 {
+			t.Errorf("got %d after %d calls, want 200 after 1: who leaves must not spoil it for others", status(got), fake.calls.Load())
+		}
+	})
 }

@@ -129,18 +129,18 @@ func (h *headerSet) isIdentity(name string) bool {
 // settable refuses header names whose change would break the request or
 // Gateward's own work on it.
 func settable(name string) error {
-	lower := strings.ToLower(name)
+	folded := strings.Map(func(r rune) rune { return rune(foldName(byte(r))) }, name) //nolint:gosec // a token is ASCII
 	switch {
 	case name == "" || len(name) > maxProtectedName:
 		return fmt.Errorf("%q is not a header name of 1 to %d characters", name, maxProtectedName)
 	case strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }):
 		return fmt.Errorf("%q is not a header name", name)
-	case strings.HasPrefix(lower, "x-envoy-"):
+	case strings.HasPrefix(folded, "x-envoy-"):
 		return fmt.Errorf("%q belongs to Envoy", name)
 	}
-	switch lower {
+	switch folded {
 	case "host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "content-length",
-		"te", "trailer", "upgrade", "authorization", "cookie", "content-type", "expect":
+		"te", "trailer", "upgrade", "authorization", "proxy-authorization", "cookie", "content-type", "expect":
 		return fmt.Errorf("%q is not Gateward's to change", name)
 	}
 	return nil

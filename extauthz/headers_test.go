@@ -252,7 +252,7 @@ func TestSEC_J08_NamesThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		":path", "Host", "Connection", "Transfer-Encoding", "Content-Length", "TE", "Upgrade", "X-Envoy-Peer",
-		"Authorization", "Cookie", "bad name", "x\r\ny", strings.Repeat("x", 200),
+		"Authorization", "Cookie", "Content_Length", "X_Envoy_Peer", "Proxy_Authorization", "bad name", "x\r\ny", strings.Repeat("x", 200),
 	} {
 		for key, change := range map[string]func(*extauthz.Config){
 			"upstream.identity_headers.subject": func(c *extauthz.Config) { c.Upstream.IdentityHeaders.Subject = name },

@@ -97,8 +97,16 @@ func (c *ruleCompiler) fail(key, problem, remedy string) {
 	c.errs = append(c.errs, &gateward.ConfigError{Key: key, Problem: problem, Remedy: remedy})
 }
 
+// maxRules bounds the time that finding rules which can never match takes: a
+// few seconds.
+const maxRules = 20_000
+
 // compile returns the rules in order.
 func (c *ruleCompiler) compile(configured []Rule) []*rule {
+	if len(configured) > maxRules {
+		c.fail("rules", fmt.Sprintf("%d rules are more than %d", len(configured), maxRules), "let patterns and CEL expressions stand for several")
+		return nil
+	}
 	var rules []*rule
 	for i := range configured {
 		key := fmt.Sprintf("rules[%d]", i)
@@ -207,8 +215,10 @@ func (c *ruleCompiler) requirements(key string, r *rule, in *Require) {
 	}
 	for i, m := range in.Methods {
 		if !slices.Contains(c.methodNames, m) {
-			c.fail(fmt.Sprintf("%s.methods[%d]", key, i), fmt.Sprintf("method %q is not enabled", m),
-				"enable it below authentication.methods, or name one of: "+strings.Join(c.methodNames, ", "))
+			c.warnings = append(c.warnings, &gateward.ConfigError{
+				Key: fmt.Sprintf("%s.methods[%d]", key, i), Warning: true, Problem: fmt.Sprintf("method %q is not enabled, so nobody meets this", m),
+				Remedy: "enable it below authentication.methods, or name one of: " + strings.Join(c.methodNames, ", "),
+			})
 		}
 	}
 	req, err := admit.Compile(admit.Config{Methods: in.Methods, Emails: in.Emails, Domains: in.Domains, Groups: in.Groups, Scopes: in.Scopes})

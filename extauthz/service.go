@@ -3,7 +3,6 @@ package extauthz
 import (
 	"context"
 	"fmt"
-	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -38,8 +37,12 @@ func NewService(e *Engine, o Options) *Service {
 
 // Swap replaces the engine. Checks that have begun are finished by the old
 // one, whose cache goes with it: nothing that was verified under the old
-// configuration is believed under the new.
-func (s *Service) Swap(e *Engine) { s.engine.Store(e) }
+// configuration is believed under the new. A nil engine is not taken.
+func (s *Service) Swap(e *Engine) {
+	if e != nil {
+		s.engine.Store(e)
+	}
+}
 
 // Name is the full name of the gRPC service.
 func (*Service) Name() string { return serviceName }
@@ -85,9 +88,12 @@ func receiveError(ctx context.Context, err error) error {
 
 // Limits and habits of the gRPC server.
 const (
-	// maxMessage is far above Envoy's largest request headers and below what
-	// would hurt: a check has no body unless Envoy is told to send one.
-	maxMessage = 16 << 20
+	// maxMessage is above what Envoy's header limits can be set to, and below
+	// what would hurt: a check has no body unless Envoy is told to send one.
+	maxMessage = 8 << 20
+	// maxStreams is per connection. Envoy has one per worker and at most some
+	// hundred checks in flight on it.
+	maxStreams = 4096
 	// maxHeaderList bounds the metadata of the call itself.
 	maxHeaderList = 64 << 10
 	// streamWorkers keep their stacks, which saves growing one per check;
@@ -109,7 +115,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(wire.NewCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxHeaderList),
-		grpc.MaxConcurrentStreams(math.MaxUint16),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),

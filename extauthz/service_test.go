@@ -183,7 +183,7 @@ func TestSEC_L14_UnknownMethods(t *testing.T) {
 func TestSEC_L10_MessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	_, conn := serve(t, defaults(), newFake(), options(t))
-	_, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), req("GET app.test/", "x-big: "+strings.Repeat("x", 17<<20)))
+	_, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), req("GET app.test/", "x-big: "+strings.Repeat("x", 9<<20)))
 	if grpcstatus.Code(err) != codes.ResourceExhausted {
 		t.Errorf("got %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -127,15 +128,35 @@ func (e *adminEndpoint) stop(ctx context.Context) {
 	}
 }
 
-// localOnly hides a handler from other hosts: an admin listener that a scraper
-// reaches must not hand out profiles to everyone who does.
+// localOnly hides a handler from other hosts, and from pages in a browser on
+// this one: an admin listener that a scraper reaches must not hand out profiles
+// to everyone who does. Whatever came through a proxy counts as another host,
+// and so does a request for a name that is not this machine's (DNS rebinding).
 func localOnly(h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		if ip := net.ParseIP(host); err == nil && (ip == nil || !ip.IsLoopback()) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via", "Origin"} {
+			if r.Header.Get(name) != "" {
+				host = ""
+			}
+		}
+		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "none" && site != "same-origin" {
+			host = ""
+		}
+		peer, _, err := net.SplitHostPort(r.RemoteAddr)
+		if !isLoopback(host) || err == nil && !isLoopback(peer) {
 			http.NotFound(w, r)
 			return
 		}
 		h(w, r)
 	})
+}
+
+// isLoopback reports whether host names this machine and no other.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

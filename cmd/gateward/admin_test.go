@@ -78,7 +78,7 @@ func TestSEC_L11_LargeHeadersAreRefused(t *testing.T) {
 
 func TestSEC_P01_AdminIsNotPublic(t *testing.T) {
 	t.Parallel()
-	if a := config.Default().Server.Admin.Address; !isLoopback(t, a) {
+	if a := config.Default().Server.Admin.Address; !hasLoopback(t, a) {
 		t.Errorf("default admin address %q is not of this host only", a)
 	}
 	e := testAdmin(t, defaultAdminLimits())
@@ -94,8 +94,7 @@ func TestSEC_P01_AdminIsNotPublic(t *testing.T) {
 	} {
 		for peer, code := range want {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
-			r.RemoteAddr = peer
-			r.Header.Set("X-Forwarded-For", "127.0.0.1")
+			r.RemoteAddr, r.Host = peer, "127.0.0.1:9091"
 			w := httptest.NewRecorder()
 			e.server.Handler.ServeHTTP(w, r)
 			if w.Code != code {
@@ -112,7 +111,41 @@ func TestSEC_P01_AdminIsNotPublic(t *testing.T) {
 	}
 }
 
-func isLoopback(t *testing.T, address string) bool {
+// TestSEC_P01_ProfilesAreNotForPages: neither a page in a browser on this host
+// nor what a proxy on it passes on gets a profile.
+func TestSEC_P01_ProfilesAreNotForPages(t *testing.T) {
+	t.Parallel()
+	e := testAdmin(t, defaultAdminLimits())
+	get := func(host, name, value string) int {
+		r := httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil)
+		r.RemoteAddr, r.Host = "127.0.0.1:4711", host
+		if name != "" {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		e.server.Handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, host := range []string{"127.0.0.1:9091", "localhost:9091", "localhost", "[::1]:9091"} {
+		if code := get(host, "", ""); code != http.StatusOK {
+			t.Errorf("%s: %d", host, code)
+		}
+	}
+	for _, host := range []string{"evil.example", "evil.example:9091", "127.0.0.1.evil.example", ""} {
+		if code := get(host, "", ""); code != http.StatusNotFound {
+			t.Errorf("%q: %d", host, code)
+		}
+	}
+	for name, value := range map[string]string{
+		"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1", "Via": "1.1 proxy", "Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site",
+	} {
+		if code := get("127.0.0.1:9091", name, value); code != http.StatusNotFound {
+			t.Errorf("%s: %d", name, code)
+		}
+	}
+}
+
+func hasLoopback(t *testing.T, address string) bool {
 	t.Helper()
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && net.ParseIP(host).IsLoopback()

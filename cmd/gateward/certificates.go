@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -100,7 +99,7 @@ type pemFiles struct {
 func (c *certificates) read() pemFiles {
 	var p pemFiles
 	read := func(key, name string) []byte {
-		b, err := os.ReadFile(name) //nolint:gosec // the operator names it
+		b, err := readFile(name)
 		if err != nil {
 			p.err = errors.Join(p.err, &gateward.ConfigError{
 				Key: key, Problem: "cannot be read: " + err.Error(), Remedy: "check the path and its permissions",

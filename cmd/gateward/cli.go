@@ -157,7 +157,14 @@ func (f *flags) parse() error {
 	case f.NArg() > 0:
 		return usagef("%s: unexpected argument %q; run \"gateward %s -h\"", f.Name(), f.Arg(0), f.Name())
 	}
-	return nil
+	f.Visit(func(g *flag.Flag) {
+		if g.Name == "config" && g.Value.String() == "" {
+			// Most likely a variable of the shell that is not set; what would
+			// be found instead is not what was meant.
+			err = usagef("%s: --config is empty", f.Name())
+		}
+	})
+	return err
 }
 
 func (f *flags) help() {

@@ -46,6 +46,7 @@ func serveCommand(ctx context.Context, p *program, f *flags) error {
 	if err != nil {
 		return err
 	}
+	defer s.logs.close()
 	defer s.end()
 	if err := s.open(ctx, names); err != nil {
 		return err
@@ -66,8 +67,10 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 	}
 	level := new(slog.LevelVar)
 	level.Set(logLevel(logs.Level))
+	queue := newLineQueue(p.stderr, droppedLine(logs.Format))
 	s := &server{
-		surroundings: p.surroundings(newLogger(p.stderr, level, logs.Format)),
+		logs:         queue,
+		surroundings: p.surroundings(newLogger(queue, level, logs.Format)),
 		options:      options,
 		level:        level,
 		after:        p.after,
@@ -76,6 +79,7 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 	var err error
 	if s.stack, err = load(s.lifetime, options, s.surroundings, nil, nil); err != nil { //nolint:contextcheck // what is built outlives the signal that ends ctx
 		s.end()
+		s.logs.close()
 		return nil, err
 	}
 	s.seen = contents(s.stack.watched())

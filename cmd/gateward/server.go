@@ -30,6 +30,7 @@ const (
 // A server is a running Gateward.
 type server struct {
 	*surroundings
+	logs    *lineQueue
 	options config.Options
 	level   *slog.LevelVar
 	after   func(time.Duration) <-chan time.Time

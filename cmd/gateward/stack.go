@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -50,15 +49,20 @@ type stack struct {
 // [config.Problems] and names all of them.
 func load(ctx context.Context, o config.Options, s *surroundings, previous *stack, more func(*config.File) []config.Problem) (*stack, error) {
 	var built *stack
+	var found config.Problems
 	o.Also = func(f *config.File) []config.Problem {
-		var problems []config.Problem
-		built, problems = assemble(ctx, f, s, previous)
+		built, found = assemble(ctx, f, s, previous)
 		if more != nil {
-			problems = append(problems, more(f)...)
+			found = append(found, more(f)...)
 		}
-		return problems
+		return found
 	}
-	if _, err := config.Load(o); err != nil {
+	_, err := config.Load(o)
+	// Whatever was told or left out: a stack with a mistake in it is none.
+	if err == nil && slices.ContainsFunc(found, func(p config.Problem) bool { return !p.Warning }) {
+		err = found
+	}
+	if err != nil {
 		if built != nil {
 			built.retire(previous)
 		}
@@ -182,7 +186,7 @@ func origin(c *config.JWTMethod) [sha256.Size]byte {
 func contents(files []string) [sha256.Size]byte {
 	h := sha256.New()
 	for _, name := range files {
-		b, err := os.ReadFile(name) //nolint:gosec // the configuration names it
+		b, err := readFile(name)
 		if err != nil {
 			b = []byte(err.Error())
 		}

@@ -81,7 +81,7 @@ func (c *checker) headers() {
 		}
 		key := block + "." + a.attribute
 		c.headerName(key, a.name, append(routingHeaders(), "authorization", "proxy-authorization", "cookie", "set-cookie"))
-		if strings.HasPrefix(strings.ToLower(a.name), "x-envoy-") {
+		if strings.HasPrefix(canonicalHeader(a.name), "x-envoy-") {
 			c.bad(key, c.shown(key, a.name)+" belongs to Envoy", "use another name, such as X-Auth-Request-"+a.attribute)
 		}
 		if strings.Contains(a.name, "_") {
@@ -109,7 +109,7 @@ func (c *checker) headerName(key, name string, reserved []string) {
 		c.bad(key, c.shown(key, name)+" is a pseudo-header", "name an ordinary header")
 	case !isToken(name):
 		c.bad(key, c.shown(key, name)+" is not the name of a header (RFC 9110 §5.1)", "use letters, digits and -")
-	case slices.Contains(reserved, strings.ToLower(name)):
+	case slices.Contains(reserved, canonicalHeader(name)):
 		c.bad(key, c.shown(key, name)+" has a meaning of its own in HTTP", "name another header")
 	}
 }

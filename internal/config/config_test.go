@@ -143,3 +143,33 @@ func TestReference(t *testing.T) {
 	t.Parallel()
 	golden(t, "../../docs/configuration.md", config.Reference())
 }
+
+// TestSEC_R16_AlsoIsNeverOverheard: a mistake that is found elsewhere stops the
+// configuration, whatever else was said about its place.
+func TestSEC_R16_AlsoIsNeverOverheard(t *testing.T) {
+	t.Parallel()
+	env := []string{
+		"GATEWARD_AUTHENTICATION_METHODS_TOKEN_ENABLED=true", "GATEWARD_SERVER_GRPC_ADDRESS=127.0.0.1:1",
+		"FLIPT_AUTHENTICATION_METHODS_TOKEN_STORAGE_TOKENS_CI_CREDENTIAL=short",
+	}
+	f, err := config.Load(config.Options{Env: env})
+	if err != nil || len(f.Warnings) == 0 {
+		t.Fatalf("got %v, %v", f, err)
+	}
+	for _, w := range f.Warnings {
+		for _, key := range []string{w.Key, "", "rules[1]", w.Key + ".x", "authentication"} {
+			p := config.Problem{Position: w.Position, Key: key, Problem: "is wrong"}
+			_, err := config.Load(config.Options{Env: env, Also: func(*config.File) []config.Problem { return []config.Problem{p} }})
+			if err == nil {
+				t.Errorf("%q beside %v was overheard", key, w)
+			}
+			p.Warning = true
+			f, err := config.Load(config.Options{Env: env, Also: func(*config.File) []config.Problem { return []config.Problem{p, p} }})
+			if err != nil {
+				t.Errorf("a warning stops the configuration: %v", err)
+			} else if key == w.Key && key != "" && len(f.Warnings) > 2 {
+				t.Errorf("said twice: %v", f.Warnings)
+			}
+		}
+	}
+}

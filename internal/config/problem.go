@@ -82,12 +82,20 @@ func (ps Problems) fatal() bool {
 // first of them.
 const maxProblems = 200
 
-// repeats reports whether p says no more than known does: both are about the
-// same place, and one's key is a part of the other's; or known is a mistake in
-// what p is about.
+// repeats reports whether p says no more than known does: known is a mistake in
+// what p is about, around it or in it; or both are warnings about that, at the
+// same place. A warning never stands for a mistake.
 func (p Problem) repeats(known Problem) bool {
-	related := strings.HasPrefix(known.Key, p.Key) || strings.HasPrefix(p.Key, known.Key)
-	return related && (p.Position == known.Position || !known.Warning && p.Key != "")
+	if !within(p.Key, known.Key) && !within(known.Key, p.Key) {
+		return false
+	}
+	return !known.Warning || p.Warning && p.Position == known.Position
+}
+
+// within reports whether inner is the key outer or a part of it.
+func within(inner, outer string) bool {
+	rest, ok := strings.CutPrefix(inner, outer)
+	return ok && outer != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // told returns what Load tells: the problems in their order, and how many are

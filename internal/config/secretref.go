@@ -12,12 +12,33 @@ import (
 const maxReferenceSize = 1 << 20
 
 // resolve replaces the text of a node that is a reference as a whole,
-// ${env:NAME} or ${file:PATH}, by what it stands for. Parts of a text are never
-// replaced, and what a reference yields is not looked at again.
+// ${env:NAME} or ${file:PATH}, by what it stands for, which must not be empty:
+// an empty variable would turn off what the key turns on. Parts of a text are
+// never replaced, and so are refused; what a reference yields is not looked at
+// again.
 func (d *decoder) resolve(key string, n *node) bool {
-	if n.kind != kindString || !strings.HasPrefix(n.text, "${") || !strings.HasSuffix(n.text, "}") {
+	if n.kind != kindString {
 		return true
 	}
+	if !strings.HasPrefix(n.text, "${") || !strings.HasSuffix(n.text, "}") {
+		if strings.Contains(n.text, "${env:") || strings.Contains(n.text, "${file:") {
+			d.bad(n.pos, key, "holds a reference among other text, where it is not replaced", "make ${env:NAME} or ${file:/path} the whole value")
+			return false
+		}
+		return true
+	}
+	if !d.refer(key, n) {
+		return false
+	}
+	if strings.TrimSpace(n.text) == "" {
+		d.bad(n.pos, key, n.shown()+" is empty", "give it a value, or remove the key")
+		return false
+	}
+	return true
+}
+
+// refer replaces the text of a node that is a reference.
+func (d *decoder) refer(key string, n *node) bool {
 	scheme, name, _ := strings.Cut(n.text[2:len(n.text)-1], ":")
 	switch {
 	case scheme == "env" && regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name):
@@ -41,6 +62,11 @@ func (d *decoder) resolveEnv(key string, n *node, name string) bool {
 
 func (d *decoder) resolveFile(key string, n *node, name string) bool {
 	d.read = append(d.read, name)
+	if info, err := d.files.Stat(name); err == nil && !info.Mode().IsRegular() {
+		// Reading a pipe or a device may never end.
+		d.bad(n.pos, key, "refers to "+name+", which is not a regular file", "correct the path")
+		return false
+	}
 	data, err := readFile(d.files, name, maxReferenceSize)
 	if err != nil {
 		d.bad(n.pos, key, "refers to the file "+name+", which cannot be read: "+reason(err), "create it, or correct the path")

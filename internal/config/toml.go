@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 
@@ -9,14 +8,20 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// maxTOMLKeys bounds the keys of a TOML file: the library takes time in the
-// square of their number.
+// maxTOMLKeys bounds the keys, tables and dots of a TOML file: the library takes
+// time in the square of their number.
 const maxTOMLKeys = 20_000
 
 // toml reads a TOML document. The library's decoder judges whether it is
 // valid; its parser, which judges less, yields the positions.
 func (s *source) toml() *node {
-	if bytes.Count(s.data, []byte("=")) > maxTOMLKeys {
+	keys := 0
+	for _, c := range s.data {
+		if c == '=' || c == '[' || c == '.' {
+			keys++
+		}
+	}
+	if keys > maxTOMLKeys {
 		s.bad(s.at(1, 1), "", "has too many keys for TOML", "write it as YAML or JSON")
 		return nil
 	}

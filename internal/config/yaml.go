@@ -136,6 +136,11 @@ func (c *yamlConverter) scalar(y *yaml.Node, path string, pos Position) *node {
 }
 
 func (c *yamlConverter) badTag(pos Position, path, tag string) {
+	if !strings.HasPrefix(tag, "!!") {
+		// Perhaps a secret that begins with an exclamation mark.
+		c.bad(pos, path, "has a YAML tag, which means nothing here", "put a value that begins with ! in quotes")
+		return
+	}
 	c.bad(pos, path, "has the YAML tag "+quote(tag)+", which means nothing here", "remove the tag")
 }
 
