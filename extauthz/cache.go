@@ -113,10 +113,10 @@ func (c *cache) put(k *cacheKey, r *resolved, now int64) {
 	expires := now + c.ttl
 	// Compared as times: the nanoseconds of a date far away overflow.
 	if e := r.identity.Expiry; !e.IsZero() && e.Before(time.Unix(0, expires)) {
+		if !e.After(time.Unix(0, now)) {
+			return
+		}
 		expires = e.UnixNano()
-	}
-	if now >= expires {
-		return
 	}
 	s.putIdentified(k, expires, r)
 }

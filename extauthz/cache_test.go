@@ -49,6 +49,7 @@ func TestSEC_K02_NeverBeyondExpiry(t *testing.T) {
 		"token expires":   {identified(now.Add(2 * time.Second)), 2 * time.Second},
 		"token outlives":  {identified(now.Add(time.Hour)), time.Minute},
 		"far away":        {identified(time.Unix(9_999_999_999_999, 0)), time.Minute},
+		"long ago":        {identified(time.Date(1, 2, 3, 0, 0, 0, 0, time.UTC)), 0},
 		"already expired": {identified(now.Add(-time.Second)), 0},
 		"refused":         {refused, 2 * time.Second},
 	} {

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/gateward/gateward/extauthz/wire"
@@ -20,7 +21,9 @@ func (e *Engine) decide(ctx context.Context, q *request, scanned error) decision
 		case r == nil:
 			return decision{reason: ReasonUnknownRule, rule: e.none}
 		case r.shadow:
-			q.shadows = append(q.shadows, shadowed{r, q.target.Readings()[0]})
+			for _, path := range q.target.Readings() {
+				q.shadows = append(q.shadows, shadowed{r, path})
+			}
 		default:
 			return e.byName(ctx, q, r)
 		}
@@ -42,17 +45,22 @@ func (e *Engine) decide(ctx context.Context, q *request, scanned error) decision
 }
 
 // byName decides by the rule that the route names. The route was chosen by
-// Envoy's reading of the path. Where others are possible, a rule that loosens
-// does not count, and configured rules that protect another reading do.
+// Envoy, perhaps from the path as it was sent. Where the path can be read in
+// another way, a rule that loosens counts only if the other way is but another
+// spelling, and configured rules that protect it count too.
 func (e *Engine) byName(ctx context.Context, q *request, r *rule) decision {
 	if !q.plain && r.loosens() {
 		return decision{reason: ReasonAmbiguousTarget, rule: r}
 	}
+	sent := withoutQuery(q.view.Path)
 	readings := q.target.Readings()
 	d := e.apply(ctx, q, r, readings[0])
-	for _, path := range readings[1:] {
-		if r.dependsOnPath() {
+	for i, path := range readings {
+		if i > 0 && r.dependsOnPath() {
 			d = e.both(ctx, q, d, r, path)
+		}
+		if bytes.Equal(path, sent) {
+			continue
 		}
 		if other := e.matchPath(q, path); other != nil && other != r {
 			d = e.both(ctx, q, d, other, path)
@@ -74,10 +82,8 @@ func (e *Engine) both(ctx context.Context, q *request, d decision, r *rule, path
 	switch {
 	case !next.allows():
 		return next
-	case d.who != nil && next.who != nil && d.who.identity.Principal != next.who.identity.Principal:
+	case d.who != nil && next.who != nil && !d.who.same(next.who):
 		return decision{reason: ReasonAmbiguousTarget, rule: r}
-	case d.who == nil:
-		d, next = next, d
 	}
 	// What any of them judged stays here.
 	d.judged.FromHeader = d.judged.FromHeader || next.judged.FromHeader
@@ -167,6 +173,7 @@ func (e *Engine) Decide(ctx context.Context, v *wire.View, scanned error) wire.E
 	q, _ := e.requests.Get().(*request)
 	defer e.release(q)
 	q.view, q.now = v, e.now()
+	q.deadline = due(ctx, q.now)
 	d := e.decide(ctx, q, scanned)
 	answer := e.answer(q, &d)
 	e.record(ctx, q, &d)

@@ -191,6 +191,92 @@ func TestSEC_A06_NamedRules(t *testing.T) {
 	}
 }
 
+// TestSEC_A06_ExpressionsSeeEveryReading: a rule whose expression looks at the
+// path is asked about each one, by match and by name.
+func TestSEC_A06_ExpressionsSeeEveryReading(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, func(c *extauthz.Config) {
+		c.Rules = []extauthz.Rule{
+			{Name: "no admin", Match: extauthz.Match{Hosts: []string{"app.test"}}, Require: extauthz.Require{When: `!request.path.startsWith("/admin")`}},
+		}
+	})
+	for path, want := range map[string]int{"/x": 200, "/x%2fy": 200, "/;/admin/x": 403, "//admin/x": 403, "/%2fadmin": 403} {
+		if got := e.check(t, req("GET app.test"+path, bearer)); status(got) != want {
+			t.Errorf("%s: got %d, want %d", path, status(got), want)
+		}
+		if got := e.check(t, naming(req("GET other.test"+path, bearer), "no admin")); status(got) != want {
+			t.Errorf("%s, named: got %d, want %d", path, status(got), want)
+		}
+	}
+}
+
+// TestSEC_A06_NamedRuleAndSpelling: a route that was chosen from the path as it
+// was sent opens nothing that the path is protected from in another spelling.
+func TestSEC_A06_NamedRuleAndSpelling(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, func(c *extauthz.Config) {
+		c.Rules = []extauthz.Rule{
+			{Name: "tried", Match: extauthz.Match{Paths: []string{"/**"}}, Access: extauthz.AccessDeny, Shadow: true},
+			{Name: "admin", Match: extauthz.Match{Paths: []string{"/admin/**", "/café/**"}}, Require: extauthz.Require{Groups: []string{"admin"}}},
+			{Name: "open", Access: extauthz.AccessAnonymous},
+			{Name: "reader", Require: extauthz.Require{Groups: []string{"dev"}}},
+			{Name: "everything else", Access: extauthz.AccessDeny},
+		}
+	})
+	for path, want := range map[string]int{"/%61dmin/x": 403, "/caf%c3%a9/x": 403, "/%61/x": 200, "/a%20b": 200, "/x": 200} {
+		for _, rule := range []string{"open", "reader"} {
+			if got := e.check(t, naming(req("GET app.test"+path, bearer), rule)); status(got) != want {
+				t.Errorf("%s by %q: got %d %s, want %d", path, rule, status(got), reason(got), want)
+			}
+		}
+	}
+	// Where the ambiguous target is nobody's, the named rule alone decides.
+	if got := e.check(t, naming(req("GET app.test/f;v=1", bearer), "reader")); status(got) != 200 {
+		t.Errorf("got %d %s", status(got), reason(got))
+	}
+}
+
+// TestSEC_A06_IdentityOfAnyReading: where one reading needs no credential and
+// another does, the request passes as who was identified.
+func TestSEC_A06_IdentityOfAnyReading(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, func(c *extauthz.Config) {
+		c.Required = false
+		c.Rules = []extauthz.Rule{
+			{Name: "a", Match: extauthz.Match{Paths: []string{"/a/b"}}},
+			{Name: "c", Match: extauthz.Match{Paths: []string{"/c/**"}}, Credentials: []string{"cookie"}},
+		}
+	})
+	if got := e.check(t, req("GET app.test/a%2fb", bearer)); sent(got, "x-auth-request-user") != "ada" {
+		t.Errorf("got %v", got)
+	}
+	// The literal reading is of nobody's rule, and its credential is the header.
+	if got := e.check(t, req("GET app.test/c%2fb", bearer)); status(got) != 401 {
+		t.Errorf("got %d", status(got))
+	}
+}
+
+// TestRequestsAreApart: a request's expression never sees an earlier one.
+func TestRequestsAreApart(t *testing.T) {
+	e := newEngine(t, func(c *extauthz.Config) {
+		c.Rules = []extauthz.Rule{{Name: "r", Require: extauthz.Require{When: `request.headers["x-a"] == "1" && request.query["q"][0] == "1"`}}}
+	})
+	for range 50 { // one after the other, on the same pooled request
+		if got := e.check(t, req("GET app.test/?q=1", bearer, "x-a: 1")); status(got) != 200 {
+			t.Fatalf("got %d", status(got))
+		}
+		if got := e.check(t, req("GET app.test/?q=2", bearer, "x-a: 1")); status(got) != 403 {
+			t.Fatalf("query of an earlier request: got %d", status(got))
+		}
+		if got := e.check(t, req("GET app.test/?q=1", bearer, "x-a: 2")); status(got) != 403 {
+			t.Fatalf("headers of an earlier request: got %d", status(got))
+		}
+		if got := e.check(t, req("GET app.test/?q=1", "x-a: 1")); status(got) != 401 {
+			t.Fatalf("credential of an earlier request: got %d", status(got))
+		}
+	}
+}
+
 // TestSEC_A06_OneCaller: readings that would let the request pass as different
 // people let it pass as nobody.
 func TestSEC_A06_OneCaller(t *testing.T) {
@@ -204,6 +290,10 @@ func TestSEC_A06_OneCaller(t *testing.T) {
 	both := []string{bearer, "cookie: gateward_client_token=bob"}
 	if got := e.check(t, req("GET app.test/;/a/x", both...)); status(got) != 400 {
 		t.Errorf("two callers: got %d", status(got))
+	}
+	e.fake.table["othermethod"] = gateward.Identity{Principal: gateward.Principal{Issuer: "https://issuer.test", Subject: "ada"}, Method: "other"}
+	if got := e.check(t, req("GET app.test/;/a/x", bearer, "cookie: gateward_client_token=othermethod")); status(got) == 200 {
+		t.Error("one subject of two methods is one caller")
 	}
 	same := e.check(t, req("GET app.test/;/a/x", bearer, "cookie: gateward_client_token=good"))
 	if status(same) != 200 || !removed(same, "authorization") || !removed(same, "cookie") {
@@ -537,7 +627,7 @@ func TestSEC_L07_PendingVerificationsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		slow := &fakeMethod{name: "slow", table: map[string]any{}}
-		for i := range 3000 {
+		for i := range 6000 {
 			slow.table[fmt.Sprint("slow", i)] = func(ctx context.Context) (gateward.Identity, error) {
 				<-ctx.Done()
 				return gateward.Identity{}, ctx.Err()
@@ -549,27 +639,31 @@ func TestSEC_L07_PendingVerificationsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := engine{inner, quick}
-		reasons := make(chan string, 3000)
-		for i := range 3000 {
+		reasons := make(chan string, 6000)
+		for i := range 6000 {
 			go func() {
 				reasons <- reason(e.check(t, req("GET app.test/", fmt.Sprint("authorization: Bearer slow", i))))
 			}()
 		}
 		synctest.Wait()
-		if n := slow.calls.Load(); n != 1024 {
-			t.Errorf("%d verifications under way, want 1024", n)
+		if n := slow.calls.Load(); n != 4096 {
+			t.Errorf("%d verifications under way, want 4096", n)
 		}
 		if got := e.check(t, req("GET app.test/", bearer)); status(got) != 200 {
 			t.Errorf("another method: got %d %s", status(got), reason(got))
 		}
 		count := map[string]int{}
-		for range 3000 {
+		for range 6000 {
 			count[<-reasons]++
 		}
-		if count["overloaded"] != 3000-1024 || count["deadline"] != 1024 {
+		if count["overloaded"] != 6000-4096 || count["deadline"] != 4096 {
 			t.Errorf("got %v", count)
 		}
-		time.Sleep(time.Minute) // in the bubble
+		time.Sleep(time.Minute) // in the bubble, until all of them have given up
+		if got := e.check(t, req("GET app.test/", "authorization: Bearer slow0")); reason(got) != "deadline" {
+			t.Errorf("afterwards: got %d %s, though nothing is under way", status(got), reason(got))
+		}
+		time.Sleep(time.Minute)
 	})
 }
 
@@ -612,6 +706,7 @@ func TestSEC_L01_DeadlineIsKept(t *testing.T) {
 		if got := e.checkContext(tiny, t, r); status(got) != 503 || tiny.Err() != nil {
 			t.Errorf("with little time: got %d, %v", status(got), tiny.Err())
 		}
+		time.Sleep(time.Second) // in the bubble; all who asked are gone
 		close(release)
 		if got := e.check(t, r); status(got) != 200 || fake.calls.Load() != 1 {
 			t.Errorf("got %d after %d calls, want 200 after 1: who leaves must not spoil it for others", status(got), fake.calls.Load())

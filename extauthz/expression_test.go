@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -108,6 +109,27 @@ func TestExpressionIsBoundedByTheDeadline(t *testing.T) {
 	if got := e.checkContext(ctx, t, r); status(got) != 503 || reason(got) != "deadline" {
 		t.Errorf("after the deadline: got %d %s", status(got), reason(got))
 	}
+}
+
+// TestClaimsAreThereForShadowRules: identities keep their claims as soon as any
+// rule has an expression, in shadow mode or not.
+func TestClaimsAreThereForExpressions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := defaults()
+		cfg.Rules = []extauthz.Rule{{Name: "tried", Shadow: true, Require: extauthz.Require{When: `identity.claims.tier == "gold"`}}, {Name: "real"}}
+		o := options(t)
+		fake := newFake()
+		inner, err := extauthz.New(cfg, []methods.Authenticator{fake}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine{inner, fake}.check(t, req("GET app.test/", bearer))
+		synctest.Wait()
+		if text := scrape(t, o.Metrics); !strings.Contains(text, `gateward_shadow_checks_total{outcome="allow",reason="identified",rule="tried"} 1`) {
+			t.Errorf("got\n%s", text)
+		}
+	})
 }
 
 // TestSEC_N01_ExpressionErrorsQuoteNothing: what CEL says about a value of the

@@ -223,6 +223,7 @@ func TestSEC_J06_CredentialsStayHere(t *testing.T) {
 			{"cookie among others", req("GET app.test/", "cookie: a=1; flipt_client_token=good; b=2"), "a=1; b=2", false},
 			{"two cookie lines", req("GET app.test/", "cookie: a=1", "cookie: gateward_client_token=good"), "a=1", false},
 			{"joined with a comma", req("GET app.test/public/x", "cookie: a=1,gateward_client_token=good"), "a=1", false},
+			{"controls", req("GET app.test/", "cookie: a=\x01; gateward_client_token=good"), "a=!", false},
 			{"not UTF-8", req("GET app.test/", "cookie: a=\xff; gateward_client_token=good"), "a=!", false},
 			{"anonymous: authorization is the upstream's", req("GET app.test/public/x", "authorization: Basic YTpi", "cookie: gateward_client_token=x; a=1"), "a=1", false},
 			{"cookie rule: authorization is the upstream's", req("GET cookie.test/", "authorization: Basic YTpi", "cookie: gateward_client_token=good"), "-", false},

@@ -21,9 +21,9 @@ const (
 	// quarter of it if that is less: past the deadline Envoy would decide by
 	// itself.
 	answerMargin = 20 * time.Millisecond
-	// maxPending bounds the verifications under way of one method, so that
-	// strangers cannot pile them up behind a key set that hangs.
-	maxPending = 1024
+	// maxPending bounds the verifications under way of one method. It is a last
+	// resort: a method bounds itself what it lets wait.
+	maxPending = 4096
 )
 
 var (
@@ -49,6 +49,12 @@ type resolved struct {
 	headers, metadata []byte
 }
 
+// same reports whether two identities are of one caller. Subjects are unique
+// only within their issuer, and without one within their method.
+func (r *resolved) same(o *resolved) bool {
+	return r == o || r.identity.Principal == o.identity.Principal && r.identity.Method == o.identity.Method
+}
+
 // identify returns what the credential is, from the cache or from the method
 // that claims it. It never returns nil.
 func (e *Engine) identify(ctx context.Context, q *request, f credential.Found) *resolved {
@@ -63,13 +69,13 @@ func (e *Engine) identify(ctx context.Context, q *request, f credential.Found) *
 		return r
 	}
 	e.counters.miss.Inc()
-	return e.verify(ctx, key, gateward.Credential{Scheme: f.Scheme, Value: gateward.NewSecret(string(f.Value))})
+	return e.verify(ctx, q, key, gateward.Credential{Scheme: f.Scheme, Value: gateward.NewSecret(string(f.Value))})
 }
 
 // verify has the credential judged, once for all who ask at the same time. The
 // judgement outlives the request that began it, so that a client that goes
 // away spoils it for nobody and its result is kept.
-func (e *Engine) verify(ctx context.Context, key cacheKey, c gateward.Credential) *resolved {
+func (e *Engine) verify(ctx context.Context, q *request, key cacheKey, c gateward.Credential) *resolved {
 	verdict := e.flights.DoChan(string(key[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
 		defer cancel()
@@ -77,7 +83,7 @@ func (e *Engine) verify(ctx context.Context, key cacheKey, c gateward.Credential
 		e.cache.put(&key, r, e.now().UnixNano())
 		return r, nil
 	})
-	timer := time.NewTimer(e.patience(ctx))
+	timer := time.NewTimer(e.patience(q))
 	defer timer.Stop()
 	select {
 	case v := <-verdict:
@@ -89,15 +95,18 @@ func (e *Engine) verify(ctx context.Context, key cacheKey, c gateward.Credential
 	}
 }
 
-// patience is how long a check may take so that its answer is in time.
-func (e *Engine) patience(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return maxWait
+// due is when the answer to a check that arrived now has to be ready.
+func due(ctx context.Context, now time.Time) time.Time {
+	wait := maxWait
+	if deadline, ok := ctx.Deadline(); ok {
+		left := deadline.Sub(now)
+		wait = min(wait, left-min(answerMargin, left/4))
 	}
-	left := deadline.Sub(e.now())
-	return min(maxWait, left-min(answerMargin, left/4))
+	return now.Add(wait)
 }
+
+// patience is how long the check may still take.
+func (e *Engine) patience(q *request) time.Duration { return q.deadline.Sub(e.now()) }
 
 // judge asks the first method that claims the credential. A panic is answered
 // like any other failure of ours: this runs outside of the request's goroutine,

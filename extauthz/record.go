@@ -1,9 +1,11 @@
 package extauthz
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gateward/gateward/extauthz/wire"
@@ -47,7 +49,7 @@ func (e *Engine) record(ctx context.Context, q *request, d *decision) {
 	attrs = append(attrs,
 		slog.String("outcome", outcome.String()), slog.String("reason", d.reason.String()),
 		slog.String("rule", d.rule.name), slog.String("auth_method", e.methodName(method)),
-		slog.String("http_method", clip(q.view.Method, 32)), slog.String("host", clip(q.view.Host, 128)),
+		slog.String("http_method", clip(q.view.Method, 32)), slog.String("host", loggableHost(q.view.Host)),
 		slog.String("path", loggable(q.view.Path, 256)), slog.String("peer", clip(q.view.SourceAddress, 64)),
 		slog.String("request_id", q.requestID()), slog.String("stream_id", clip(q.view.StreamID, 32)),
 		slog.Float64("duration_s", took.Seconds()))
@@ -115,25 +117,31 @@ func clip(b []byte, n int) string {
 	return string(b)
 }
 
-// loggable is at most n bytes of a target without what may hold secrets: its
-// query, encoded or not, and the parameters of its segments.
+// withoutQuery is a target without its query.
+func withoutQuery(target []byte) []byte {
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	return path
+}
+
+// loggable is at most n bytes of a target without what may hold secrets: it
+// ends where a query or parameters begin, encoded or not.
 func loggable(target []byte, n int) string {
-	out := make([]byte, 0, min(len(target), n)+len("…"))
-	parameters := false
 	for i, c := range target {
-		if c == '?' || c == '#' || c == '%' && len(target) > i+2 && target[i+1] == '3' && target[i+2]|0x20 == 'f' {
-			break
-		}
-		if c == '/' {
-			parameters = false
-		}
-		if !parameters {
-			if len(out) >= n {
-				return string(append(out, "…"...))
+		switch c {
+		case '?':
+			return clip(target[:i], n)
+		case '#', ';':
+			return clip(target[:i], n) + "…"
+		case '%':
+			if len(target) > i+2 && strings.Contains("23 25 26 3b 3d 3f", strings.ToLower(string(target[i+1:i+3]))) {
+				return clip(target[:i], n) + "…"
 			}
-			out = append(out, c)
 		}
-		parameters = parameters || c == ';'
 	}
-	return string(out)
+	return clip(target, n)
+}
+
+// loggableHost is the host that was asked for, without user information.
+func loggableHost(host []byte) string {
+	return clip(host[bytes.LastIndexByte(host, '@')+1:], 128)
 }

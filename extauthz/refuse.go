@@ -132,9 +132,13 @@ func (e *Engine) afterPanic() wire.Encoded {
 	e.none.count(e, 0, ReasonInternal)
 	x := &explanations[ReasonInternal]
 	f := e.refusals.forms[x.status]
+	id := e.refusals.newID()
+	h := wire.AppendHeader(nil, "x-request-id", id)
+	h = wire.AppendHeader(h, "x-gateward-decision-id", id)
+	h = wire.AppendHeader(h, "retry-after", retryAfter)
 	return wire.AppendRefusal(nil, wire.Refusal{
 		Code: int32(x.code), Status: x.status, Error: e.refusals.faultsAsErrors, //nolint:gosec // a gRPC code
-	}, nil, f.json, f.script, wire.AppendHeader(nil, "retry-after", retryAfter))
+	}, nil, f.json, f.script, h)
 }
 
 // newID returns 128 random bits in hexadecimal. Without randomness it returns

@@ -15,12 +15,15 @@ import (
 
 // A request is a check on its way. It is reused, with its buffers.
 type request struct {
-	view    *wire.View
-	now     time.Time
-	target  target.Target
-	host    []byte
-	hostBuf []byte
-	plain   bool
+	view *wire.View
+	now  time.Time
+	// deadline is when the answer is due; see Engine.due.
+	deadline time.Time
+	target   target.Target
+	rawQuery []byte
+	host     []byte
+	hostBuf  []byte
+	plain    bool
 
 	authorization, cookies [][]byte
 	// shadows are rules in shadow mode that matched.
@@ -54,7 +57,8 @@ func (e *Engine) release(q *request) {
 	clear(q.authorization)
 	clear(q.cookies)
 	clear(q.shadows)
-	q.view, q.host, q.headers, q.query, q.decisionID = nil, nil, nil, nil, ""
+	q.target.Parse(nil)
+	q.view, q.host, q.rawQuery, q.headers, q.query, q.decisionID = nil, nil, nil, nil, nil, ""
 	q.authorization, q.cookies, q.shadows = q.authorization[:0], q.cookies[:0], q.shadows[:0]
 	e.requests.Put(q)
 }
@@ -79,6 +83,7 @@ func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
 	}
 	q.host, q.hostBuf = host, host
 	q.target.Parse(q.view.Path)
+	q.rawQuery = q.target.Query()
 	switch q.target.Class {
 	case target.Plain:
 		q.plain = true

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"runtime/debug"
+	"slices"
 )
 
 // maxShadowing bounds the evaluations of rules in shadow mode under way. What
 // comes on top is counted as overloaded and not evaluated.
-const maxShadowing = 64
+const maxShadowing = 256
 
 // A shadowed is a rule in shadow mode and the reading that it matched.
 type shadowed struct {
@@ -23,40 +24,55 @@ func (e *Engine) shadow(ctx context.Context, q *request) {
 	select {
 	case e.shadowing <- struct{}{}:
 	default:
-		for _, s := range q.shadows {
-			s.rule.countShadow(e.metrics, ReasonOverloaded)
+		for i, s := range q.shadows {
+			if !s.among(q.shadows[:i]) {
+				s.rule.countShadow(e.metrics, ReasonOverloaded)
+			}
 		}
 		return
 	}
 	q = q.clone()
 	go func() {
 		defer func() {
+			<-e.shadowing
 			if v := recover(); v != nil {
 				e.panicked(ctx, v, debug.Stack())
 			}
-			<-e.shadowing
 		}()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
 		defer cancel()
+		q.deadline = e.now().Add(maxWait)
 		for i, s := range q.shadows {
-			if i > 0 && q.shadows[i-1].rule == s.rule {
-				continue // counted with its first reading
+			if !s.among(q.shadows[:i]) {
+				s.rule.countShadow(e.metrics, e.shadowDecision(ctx, q, s, q.shadows[i+1:]))
 			}
-			d := e.apply(ctx, q, s.rule, s.path)
-			for _, other := range q.shadows[i+1:] {
-				if other.rule == s.rule {
-					d = e.both(ctx, q, d, s.rule, other.path)
-				}
-			}
-			s.rule.countShadow(e.metrics, d.reason)
 		}
 	}()
 }
 
+// shadowDecision is what s.rule decides about the reading of s and those that
+// it matched as well.
+func (e *Engine) shadowDecision(ctx context.Context, q *request, s shadowed, others []shadowed) Reason {
+	if !q.plain && s.rule.loosens() {
+		return ReasonAmbiguousTarget
+	}
+	d := e.apply(ctx, q, s.rule, s.path)
+	for _, o := range others {
+		if o.rule == s.rule && s.rule.dependsOnPath() && d.allows() {
+			d = e.apply(ctx, q, s.rule, o.path)
+		}
+	}
+	return d.reason
+}
+
+// among reports whether the rule of s occurs in list.
+func (s shadowed) among(list []shadowed) bool {
+	return slices.ContainsFunc(list, func(o shadowed) bool { return o.rule == s.rule })
+}
+
 // clone returns a copy of what rules look at that outlives the message.
 func (q *request) clone() *request {
-	c := &request{view: q.view.Clone(), now: q.now, host: bytes.Clone(q.host), plain: q.plain}
-	c.target.Parse(c.view.Path)
+	c := &request{view: q.view.Clone(), now: q.now, host: bytes.Clone(q.host), rawQuery: bytes.Clone(q.rawQuery), plain: q.plain}
 	c.authorization = c.view.Values(nil, "authorization")
 	c.cookies = c.view.Values(nil, "cookie")
 	for _, s := range q.shadows {
