@@ -175,6 +175,27 @@ func TestReloadKeepsKeySets(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.wait("configuration reloaded")
 	wantCheck(t, conn, 401, "authorization", "Bearer "+token)
+	select {
+	case <-issuer.request:
+		t.Error("the key set was fetched again, though only the audiences changed")
+	default:
+	}
+
+	// A load that comes to nothing ends nothing.
+	r.configure(strings.Replace(jwtConfiguration(issuer), "audiences: [gateward]", "audiences: [third]", 1) +
+		"rules: [{name: bad, match: {paths: [nonsense]}}]\n")
+	r.signal(syscall.SIGHUP)
+	r.wait("the previous one stays in use")
+	r.configure(strings.Replace(jwtConfiguration(issuer), "audiences: [gateward]", "audiences: [other, gateward]", 1))
+	r.signal(syscall.SIGHUP)
+	r.wait("configuration reloaded")
+	wantCheck(t, conn, 200, "authorization", "Bearer "+token)
+
+	// Another address is another key set.
+	r.configure(strings.Replace(jwtConfiguration(issuer), issuer.url, issuer.url+"/other", 1))
+	r.signal(syscall.SIGHUP)
+	r.wait("configuration reloaded")
+	wantCheck(t, conn, 200, "authorization", "Bearer "+token)
 	issuer.asked(t)
 }
 

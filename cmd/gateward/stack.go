@@ -139,7 +139,11 @@ func (b *builder) jwt(ctx context.Context, previous *stack) {
 		b.add(previous.jwt)
 		return
 	}
-	m, err := jwt.New(ctx, jwtConfig(c), jwt.Options{Logger: b.logger, Now: b.now, OnRefresh: b.refreshed})
+	o := jwt.Options{Logger: b.logger, Now: b.now, OnRefresh: b.refreshed}
+	if previous != nil {
+		o.Previous = previous.jwt
+	}
+	m, err := jwt.New(ctx, jwtConfig(c), o)
 	b.report(err, jwtBlock)
 	if m != nil {
 		b.stack.jwt = m

@@ -49,8 +49,9 @@ type algorithm struct {
 }
 
 // Algorithms returns the names of all signature algorithms that a source can be
-// made for. EdDSA means Ed25519 only. There is no symmetric one: a public key
-// could then be taken for a secret.
+// made for. EdDSA means Ed25519 only, which tokens and keys may also name as
+// Ed25519 (RFC 9864 §2.2). There is no symmetric one: a public key could then be
+// taken for a secret.
 func Algorithms() []string {
 	return []string{
 		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
@@ -83,6 +84,14 @@ func algorithmOf(name string) (algorithm, bool) {
 		return algorithm{kind: kindEd25519}, true
 	}
 	return algorithm{}, false
+}
+
+// canonicalAlgorithm returns the one name that an algorithm has here.
+func canonicalAlgorithm(name string) string {
+	if name == "Ed25519" {
+		return "EdDSA"
+	}
+	return name
 }
 
 func checkAlgorithms(names []string) error {

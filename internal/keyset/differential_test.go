@@ -28,6 +28,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(k.Algorithm, []byte(`{"alg":"`+k.Algorithm+`"}`), []byte(nil), "")
 		f.Add(k.Algorithm, []byte(`{"alg":"`+k.Algorithm+`"}`), []byte("not json"), "A")
 	}
+	f.Add("EdDSA", []byte(`{"alg":"Ed25519"}`), []byte(`{}`), "")
 	f.Fuzz(func(t *testing.T, name string, header, payload []byte, tail string) {
 		k, ok := all[name]
 		if !ok {

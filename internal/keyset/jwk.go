@@ -89,11 +89,12 @@ func parseJWK(entry []byte) (key, error) {
 	}
 	k.public = public
 	if alg, ok := parsed.Algorithm(); ok {
-		a, known := algorithmOf(alg.String())
+		name := canonicalAlgorithm(alg.String())
+		a, known := algorithmOf(name)
 		if !known || a.kind != k.kind {
 			return k, fmt.Errorf("its alg %s does not fit a key of type %s", quote(alg.String()), k.kind)
 		}
-		k.algorithm = alg.String()
+		k.algorithm = name
 	}
 	return k, nil
 }
@@ -120,9 +121,7 @@ func kindOf(public crypto.PublicKey) (keyKind, error) {
 		}
 		return 0, errors.New("an elliptic curve key on an unsupported curve or off it")
 	case ed25519.PublicKey:
-		if len(k) == ed25519.PublicKeySize {
-			return kindEd25519, nil
-		}
+		return kindEd25519, checkEd25519(k)
 	}
 	return 0, errors.New("unsupported key type")
 }

@@ -66,6 +66,7 @@ func TestSEC_C11_UnfitKeysAreIgnored(t *testing.T) {
 		"secp256k1":           {ec, ec.JWK(map[string]any{"crv": "secp256k1"})},
 		"alg of other curve":  {ec, ec.JWK(map[string]any{"alg": "ES384"})},
 		"X25519":              {ed, ed.JWK(map[string]any{"crv": "X25519"})},
+		"alg Ed25519 on RSA":  {k, k.JWK(map[string]any{"alg": "Ed25519"})},
 		"short Ed25519":       {ed, ed.JWK(map[string]any{"x": "AAAA"})},
 		"long kid":            {ed, ed.JWK(map[string]any{"kid": strings.Repeat("k", 257)})},
 		"not an object":       {k, nil},
@@ -83,6 +84,16 @@ func TestSEC_C11_UnfitKeysAreIgnored(t *testing.T) {
 				t.Errorf("ignored key logged %d times, want once:\n%s", n, &log)
 			}
 		})
+	}
+	// The name of RFC 9864 is EdDSA's, for the key and in the header.
+	for _, members := range []map[string]any{{"alg": "Ed25519"}, {"alg": "EdDSA"}, {"alg": nil}} {
+		e := &keysettest.Endpoint{}
+		e.Serve(keysettest.Document(t, ed.JWK(members)))
+		r := remote(t, e, func(c *keyset.RemoteConfig) { c.Algorithms = []string{"EdDSA"} })
+		want(t, r, ed, nil)
+		if err := r.Verify(t.Context(), parse(t, ed.Sign(t, map[string]any{"alg": "Ed25519"}, claims))); err != nil {
+			t.Errorf("header alg Ed25519, key alg %v: %v", members["alg"], err)
+		}
 	}
 	// A key for one algorithm does not serve another of its type.
 	e := &keysettest.Endpoint{}

@@ -18,7 +18,7 @@ const (
 // A Header is what a JWS header says of its signature, unverified. Nothing in it
 // ever chooses where a key comes from: jku, jwk, x5u and x5c are ignored.
 type Header struct {
-	// Algorithm is alg, never empty.
+	// Algorithm is alg, never empty, and EdDSA where that is Ed25519.
 	Algorithm string
 	// KeyID is kid, an opaque name of at most 256 bytes, or "".
 	KeyID string
@@ -124,6 +124,7 @@ func parseHeader(raw []byte) (Header, error) {
 	}
 	h, ok := Header{}, [3]bool{}
 	h.Algorithm, ok[0] = text(members, "alg")
+	h.Algorithm = canonicalAlgorithm(h.Algorithm)
 	h.KeyID, ok[1] = text(members, "kid")
 	h.Type, ok[2] = text(members, "typ")
 	if ok != [3]bool{true, true, true} {

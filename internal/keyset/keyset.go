@@ -49,6 +49,12 @@ func (k *key) serves(name string, a algorithm) bool {
 	return k.kind == a.kind && (k.algorithm == "" || k.algorithm == name)
 }
 
+// equal reports whether other is the same key for the same uses.
+func (k key) equal(other key) bool {
+	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == other.id && k.algorithm == other.algorithm && public.Equal(other.public)
+}
+
 // keys is an immutable key set.
 type keys struct {
 	all     []key
@@ -72,29 +78,45 @@ func newKeys(all []key) *keys {
 type verdict uint8
 
 const (
-	// refused: the key that the token names does not verify it. More keys would
-	// not change that.
+	// refused: the key that the token names does not verify it. Only another key
+	// under the same name would change that.
 	refused verdict = iota
 	// unknownKey: no key here verifies it, and one that is not here might.
 	unknownKey
 	verified
 )
 
-// verify tries the keys that may have signed j. A kid selects among keys that
-// have one (RFC 7515 §4.1.4: it is a hint, never a proof); a key without a kid
-// serves any token that names no key of the set.
+// candidates returns the keys that may have signed j, and whether j names them. A
+// kid selects among keys that have one (RFC 7515 §4.1.4: it is a hint, never a
+// proof); a key without a kid serves any token that names no key of the set.
+func (s *keys) candidates(j *JWS) (candidates []key, named bool) {
+	if j.Header.KeyID == "" {
+		return s.all, false
+	}
+	if candidates, named = s.byID[j.Header.KeyID]; named {
+		return candidates, true
+	}
+	return s.unnamed, false
+}
+
+// agrees reports whether other can only say of j what s says, so that asking it
+// would cost a verification for nothing.
+func (s *keys) agrees(other *keys, j *JWS) bool {
+	if s == other {
+		return true
+	}
+	was, _ := s.candidates(j)
+	is, _ := other.candidates(j)
+	return slices.EqualFunc(was, is, key.equal)
+}
+
+// verify tries the keys that may have signed j.
 func (s *keys) verify(j *JWS) verdict {
 	a, ok := algorithmOf(j.Header.Algorithm)
 	if !ok {
 		return refused
 	}
-	candidates, named := s.byID[j.Header.KeyID]
-	switch {
-	case j.Header.KeyID == "":
-		candidates = s.all
-	case !named:
-		candidates = s.unnamed
-	}
+	candidates, named := s.candidates(j)
 	digest, tries := a.digest(j.signingInput), 0
 	for i := range candidates {
 		if !candidates[i].serves(j.Header.Algorithm, a) {

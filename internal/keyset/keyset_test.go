@@ -209,6 +209,22 @@ func TestSEC_C21_ECDSASignatureForm(t *testing.T) {
 	}
 }
 
+// Who allows EdDSA allows Ed25519, and nobody else does; nor is it anything but
+// the algorithm of its key.
+func TestSEC_C01_Ed25519IsEdDSA(t *testing.T) {
+	t.Parallel()
+	ed, es := testKeys()["EdDSA"], testKeys()["ES256"]
+	header := map[string]any{"alg": "Ed25519"}
+	if err := static(t, ed, "EdDSA").Verify(t.Context(), parse(t, ed.Sign(t, header, claims))); err != nil {
+		t.Errorf("EdDSA allowed: %v", err)
+	}
+	refuse(t, static(t, es, "ES256"), "EdDSA not allowed", ed.Sign(t, header, claims))
+	refuse(t, static(t, es), "key of another type", es.Sign(t, header, claims))
+	for _, alg := range []string{"ed25519", "Ed25519 ", "Ed448"} {
+		refuse(t, static(t, ed), alg, ed.Sign(t, map[string]any{"alg": alg}, claims))
+	}
+}
+
 // RFC 7518 §3.5: the salt is as long as the hash, neither longer nor absent.
 func TestStatic_PSSSalt(t *testing.T) {
 	t.Parallel()

@@ -19,9 +19,12 @@ const (
 	// maxStale is how long keys are used after the last successful fetch while
 	// their source is down.
 	maxStale = 24 * time.Hour
-	// cooldown is the least time between two fetches that tokens with unknown
-	// keys can cause.
+	// cooldown is the least time between two fetches that tokens can cause which
+	// no key verifies.
 	cooldown = 30 * time.Second
+	// maxWaiting bounds the tokens with unknown keys that wait for a fetch.
+	// Anybody can make up such: they must not pile up behind a source that hangs.
+	maxWaiting = 256
 	// minRetry and maxRetry bound the time between attempts while the source is
 	// down. Requests without any key may shorten it to minRetry.
 	minRetry = time.Second
@@ -61,6 +64,7 @@ type Remote struct {
 	onRefresh  func(ok bool, at time.Time)
 
 	current atomic.Pointer[snapshot] // nil until the first success
+	waiting atomic.Int64             // calls of refresh that wait
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the background goroutine has ended
 	wake    chan struct{} // asks it for an attempt; filled only with mu held
@@ -71,7 +75,7 @@ type Remote struct {
 	pending  chan struct{}
 	ended    time.Time // of the last attempt
 	failures int       // attempts since the last success
-	asked    time.Time // last attempt caused by an unknown key
+	asked    time.Time // last attempt caused by a token that no key verifies
 	ignored  string    // what was last logged about ignored keys
 }
 
@@ -112,9 +116,12 @@ func (r *Remote) Close() {
 	<-r.done
 }
 
-// Verify implements [Source]. A key that the set does not have causes one fetch
-// per cooldown, which this call and all others wait for; within the cooldown the
-// token is refused at once.
+// Verify implements [Source]. A token that no key of the set verifies causes one
+// fetch per cooldown, which this call and all others wait for: its key may be
+// newer than the set, under a key id of its own or of the key that it replaces.
+// Within the cooldown the token is refused at once. While the source is down so
+// is a token whose key id the set has, without waiting; for another one Verify
+// returns [gateward.ErrUnavailable].
 func (r *Remote) Verify(ctx context.Context, j *JWS) error {
 	if err := check(j, r.algorithms); err != nil {
 		return err
@@ -124,16 +131,19 @@ func (r *Remote) Verify(ctx context.Context, j *JWS) error {
 		return err
 	}
 	v := s.keys.verify(j)
-	if v == unknownKey && !fresh {
-		if err := r.refresh(ctx); err != nil {
-			return err
+	if v != verified && !fresh && (v == unknownKey || !r.down()) {
+		err = r.refresh(ctx)
+		if latest := r.current.Load(); !latest.keys.agrees(s.keys, j) {
+			v = latest.keys.verify(j)
 		}
-		v = r.current.Load().keys.verify(j)
 	}
-	if v != verified {
-		return invalid("signature does not verify with any key of the set")
+	switch {
+	case v == verified:
+		return nil
+	case v == unknownKey && err != nil:
+		return err
 	}
-	return nil
+	return invalid("signature does not verify with any key of the set")
 }
 
 // usable returns keys that are not too old, waiting for a fetch if there are
@@ -160,26 +170,36 @@ func (r *Remote) usableNow() *snapshot {
 	return nil
 }
 
-// refresh returns when there is nothing more to be learned about an unknown key:
-// nil when the set is as the source has it, give or take the cooldown, and
-// [gateward.ErrUnavailable] when the source could not be asked.
+// refresh returns when there is nothing more to be learned about a token that no
+// key verifies: nil when the set is as the source has it, give or take the
+// cooldown, and [gateward.ErrUnavailable] when the source could not be asked or
+// too many wait for its answer.
 func (r *Remote) refresh(ctx context.Context) error {
 	if attempt := r.ask(true); attempt != nil {
+		defer r.waiting.Add(-1)
+		if r.waiting.Add(1) > maxWaiting {
+			return unavailable("too many tokens with unknown keys wait")
+		}
 		if err := r.wait(ctx, attempt); err != nil {
 			return err
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.failures > 0 {
+	if r.down() {
 		return unavailable("unknown key, and its source is unreachable")
 	}
 	return nil
 }
 
+// down reports whether the last attempt was unsuccessful.
+func (r *Remote) down() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures > 0
+}
+
 // ask returns the attempt to wait for: the one in flight, or a new one unless it
 // is too soon, and then nil.
-func (r *Remote) ask(unknownKey bool) <-chan struct{} {
+func (r *Remote) ask(unverified bool) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pending != nil {
@@ -189,7 +209,7 @@ func (r *Remote) ask(unknownKey bool) <-chan struct{} {
 	if r.failures > 0 && now.Sub(r.ended) < minRetry {
 		return nil
 	}
-	if unknownKey {
+	if unverified {
 		if now.Sub(r.asked) < cooldown {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,23 +110,6 @@ func TestSEC_C09_UnknownKeyFloodIsBounded(t *testing.T) {
 		want(t, r, k[1], nil)
 		wantFetches(t, e, 3)
 	})
-}
-
-// Nor does a bad signature under a key id that is known, or an algorithm that
-// the key of that id is not for.
-func TestSEC_C09_ForgeriesFetchNothing(t *testing.T) {
-	t.Parallel()
-	k, e := ecKeys(), &keysettest.Endpoint{}
-	e.Serve(document(t, k[0]))
-	r := remote(t, e)
-	want(t, r, k[0], nil)
-	forged := k[1]
-	forged.ID = k[0].ID
-	want(t, r, forged, gateward.ErrInvalidCredential)
-	forged = k[2]
-	forged.ID = k[0].ID
-	want(t, r, forged, gateward.ErrInvalidCredential)
-	wantFetches(t, e, 1)
 }
 
 func TestSEC_C09_ForbiddenAlgorithmFetchesNothing(t *testing.T) {
@@ -240,6 +224,42 @@ func TestRemote_BacksOffWhenNobodyAsks(t *testing.T) {
 		if n := e.Fetches(); n < 55 || n > 75 {
 			t.Errorf("%d attempts in an hour, want about one a minute", n)
 		}
+	})
+}
+
+// TestSEC_L07_UnknownKeysDoNotPileUp: tokens that anybody can make up wait for a
+// hanging source in a bounded number, and tokens with known keys not at all.
+func TestSEC_L07_UnknownKeysDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, e := ecKeys(), &keysettest.Endpoint{}
+		e.Serve(document(t, k[0]))
+		r := remote(t, e)
+		if err := r.Verify(t.Context(), parse(t, k[0].Token(t, claims))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // past the cooldown
+		release := make(chan struct{})
+		e.Block(release)
+		unknown := k[1].Token(t, claims)
+		var wg sync.WaitGroup
+		var refused atomic.Int64
+		for range 1000 {
+			wg.Go(func() {
+				if err := r.Verify(t.Context(), parse(t, unknown)); errors.Is(err, gateward.ErrUnavailable) {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := refused.Load(); n != 1000-256 {
+			t.Errorf("%d were refused at once, want %d", n, 1000-256)
+		}
+		start := time.Now()
+		if err := r.Verify(t.Context(), parse(t, k[0].Token(t, claims))); err != nil || time.Since(start) != 0 {
+			t.Errorf("a known key meanwhile: %v after %v", err, time.Since(start))
+		}
+		close(release)
+		wg.Wait()
 	})
 }
 

@@ -2,6 +2,7 @@ package jwt_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -119,15 +120,28 @@ func TestSEC_C15_OtherPurposes(t *testing.T) {
 	t.Parallel()
 	m := newMethod(t, issuer(t))
 	logout := object{"http://schemas.openid.net/event/backchannel-logout": object{}}
-	refuse(t, m, "logout token without a type", base(object{"events": logout}))
+	for _, events := range []any{logout, object{}, []any{logout}, []any{}, "x", "", 0, false} {
+		refuse(t, m, fmt.Sprintf("events %v without a type", events), base(object{"events": events}))
+	}
+	null := bytes.Replace(payload(t, base()), []byte("{"), []byte(`{"events":null,`), 1)
+	verdict(t, m, "events null", key().SignRaw(t, []byte(`{"alg":"ES256"}`), null), gateward.ErrInvalidCredential)
+	accept(t, m, "another claim", base(object{"event": logout, "x": object{"events": logout}}))
 	for typ, want := range map[string]error{
 		"logout+jwt": gateward.ErrInvalidCredential, "application/LOGOUT+JWT": gateward.ErrInvalidCredential,
 		"secevent+jwt": gateward.ErrInvalidCredential, "dpop+jwt": gateward.ErrInvalidCredential, "oauth-authz-req+jwt": gateward.ErrInvalidCredential,
-		"JWT": nil, "jwt": nil, "at+jwt": nil, "application/at+jwt": nil, "AT+JWT": nil, "JOSE": nil, "": nil,
+		"logout": gateward.ErrInvalidCredential, "logout+jws": gateward.ErrInvalidCredential, "logout+jwt ": gateward.ErrInvalidCredential,
+		"logout+jwt;x=y": gateward.ErrInvalidCredential, "JWT ": gateward.ErrInvalidCredential, "JOSE+JSON": gateward.ErrInvalidCredential,
+		"application/": gateward.ErrInvalidCredential, "application/application/jwt": gateward.ErrInvalidCredential,
+		"text/jwt": gateward.ErrInvalidCredential, "Bearer": gateward.ErrInvalidCredential, "JO\u017fE": gateward.ErrInvalidCredential, "JWT\x00": gateward.ErrInvalidCredential,
+		"JWT": nil, "jwt": nil, "application/JWT": nil, "at+jwt": nil, "Application/at+jwt": nil, "AT+JWT": nil, "JOSE": nil, "application/jose": nil, "": nil,
 	} {
-		verdict(t, m, "typ "+typ, key().Sign(t, object{"typ": typ}, base()), want)
+		verdict(t, m, fmt.Sprintf("typ %q", typ), key().Sign(t, object{"typ": typ}, base()), want)
 	}
 	verdict(t, m, "no typ", key().Sign(t, object{"typ": nil}, base()), nil) // as Kubernetes sends them
+	for _, typ := range []string{`null`, `1`, `true`, `["JWT"]`, `{}`} {
+		header := []byte(`{"alg":"ES256","typ":` + typ + `}`)
+		verdict(t, m, "typ "+typ, key().SignRaw(t, header, payload(t, base())), gateward.ErrInvalidCredential)
+	}
 }
 
 func TestSEC_C16_NestedAndEncrypted(t *testing.T) {

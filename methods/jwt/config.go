@@ -163,9 +163,6 @@ func newIssuer(ctx context.Context, c Issuer, o Options) (*issuer, []*gateward.C
 
 // newSource returns where the keys come from.
 func newSource(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gateward.ConfigError) {
-	problem := func(key string, err error) *gateward.ConfigError {
-		return &gateward.ConfigError{Key: c.key(key), Problem: strings.TrimPrefix(err.Error(), "keyset: ")}
-	}
 	switch {
 	case c.JWKSURL == "" && c.PublicKeyFile == "":
 		return nil, &gateward.ConfigError{Key: c.key(""), Problem: "one of jwks_url or public_key_file is required"}
@@ -176,37 +173,53 @@ func newSource(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gatew
 	case c.PublicKeyFile != "":
 		data, err := readFile(c.PublicKeyFile)
 		if err != nil {
-			return nil, problem("public_key_file", err)
+			return nil, c.problem("public_key_file", err)
 		}
 		s, err := keyset.NewStatic(data, c.Algorithms)
 		if err != nil {
-			return nil, problem("public_key_file", fmt.Errorf("%s: %w", c.PublicKeyFile, err))
+			return nil, c.problem("public_key_file", fmt.Errorf("%s: %w", c.PublicKeyFile, err))
 		}
 		return s, nil
 	}
-	remote := keyset.RemoteConfig{
+	return newRemote(ctx, c, o)
+}
+
+// newRemote returns the key set at an address: that of the previous method, if
+// it is the same one.
+func newRemote(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gateward.ConfigError) {
+	madeOf := origin{issuer: c.Name, url: c.JWKSURL, algorithms: fmt.Sprintf("%q", c.Algorithms)}
+	cfg := keyset.RemoteConfig{
 		URL: c.JWKSURL, Algorithms: c.Algorithms,
 		Logger: o.Logger, Now: o.Now, Transport: o.Transport,
 	}
 	if o.OnRefresh != nil {
 		name := c.Name
-		remote.OnRefresh = func(ok bool, at time.Time) { o.OnRefresh(name, ok, at) }
+		cfg.OnRefresh = func(ok bool, at time.Time) { o.OnRefresh(name, ok, at) }
 	}
 	if c.CAPath != "" {
 		data, err := readFile(c.CAPath)
 		if err != nil {
-			return nil, problem("ca_path", err)
+			return nil, c.problem("ca_path", err)
 		}
-		remote.RootCAs = x509.NewCertPool()
-		if !remote.RootCAs.AppendCertsFromPEM(data) {
-			return nil, problem("ca_path", fmt.Errorf("%s: no certificate in PEM form", c.CAPath))
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(data) {
+			return nil, c.problem("ca_path", fmt.Errorf("%s: no certificate in PEM form", c.CAPath))
 		}
+		madeOf.authorities = string(data)
 	}
-	s, err := keyset.NewRemote(ctx, remote)
+	if s := o.Previous.share(madeOf); s != nil {
+		return s, nil
+	}
+	s, err := newSharedSource(ctx, madeOf, cfg)
 	if err != nil {
-		return nil, problem("jwks_url", err)
+		return nil, c.problem("jwks_url", err)
 	}
 	return s, nil
+}
+
+// problem returns what is wrong with a key's value, as the operator reads it.
+func (i *Issuer) problem(key string, err error) *gateward.ConfigError {
+	return &gateward.ConfigError{Key: i.key(key), Problem: strings.TrimPrefix(err.Error(), "keyset: ")}
 }
 
 // readFile returns a file that an operator has named, of at most maxFileSize.

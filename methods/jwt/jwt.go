@@ -29,6 +29,11 @@ type Options struct {
 	OnRefresh func(issuer string, ok bool, at time.Time)
 	// Transport replaces the connections to key sets. For tests.
 	Transport http.RoundTripper
+	// Previous, if set, is the method that the new one replaces: an issuer of the
+	// same name takes over its key set as it is, with everything in these
+	// options that the set was made with, if address, authorities and algorithms
+	// are the same. Both methods may be closed, in any order.
+	Previous *Method
 }
 
 // Method authenticates JSON Web Tokens. It implements methods.Authenticator and
@@ -53,7 +58,9 @@ type issuer struct {
 
 // New returns the method for c. The error joins one [gateward.ConfigError] per
 // problem, with keys relative to the jwt block. No key set is fetched yet.
-// Whatever runs in the background ends with ctx or [Method.Close].
+// Whatever runs in the background ends with ctx or [Method.Close]; a key set that
+// is taken over from [Options] Previous, with the ctx that it was made with or
+// when the last method that uses it is closed.
 func New(ctx context.Context, c Config, o Options) (*Method, error) {
 	m := &Method{byIssuer: make(map[string]*issuer, len(c.Issuers)), now: o.Now}
 	problems := c.check()
@@ -89,8 +96,9 @@ func New(ctx context.Context, c Config, o Options) (*Method, error) {
 // with keys relative to the jwt block.
 func (m *Method) Warnings() []*gateward.ConfigError { return m.warnings }
 
-// Close ends the background refresh of key sets. Requests that still come are
-// judged with the keys that are there.
+// Close ends the background refresh of key sets, except of those that another
+// method uses too. Requests that still come are judged with the keys that are
+// there. Closing twice is harmless.
 func (m *Method) Close() {
 	for _, i := range m.all {
 		i.source.Close()
@@ -181,11 +189,19 @@ func (m *Method) issuerOf(claims map[string]any) (*issuer, error) {
 }
 
 // admittedType refuses tokens that are explicitly typed for another purpose
-// (RFC 8725 §3.11), such as logout+jwt and dpop+jwt. Untyped ones, JWT, and the
-// access tokens of RFC 9068 are admitted.
+// (RFC 8725 §3.11), such as logout+jwt and dpop+jwt. Untyped ones, those that say
+// no more than what they look like, and the access tokens of RFC 9068 are
+// admitted. A type is compared without case, and application/ may be left out
+// (RFC 7515 §4.1.9).
 func admittedType(typ string) bool {
-	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	return typ == "at+jwt" || !strings.HasSuffix(typ, "+jwt")
+	if typ == "" {
+		return true
+	}
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "jwt", "jose", "at+jwt":
+		return true
+	}
+	return false
 }
 
 // invalid is the error for a token that its sender is to blame for. The reason
