@@ -289,7 +289,7 @@ func TestSEC_J01_SpoofedHeadersNeverArrive(t *testing.T) {
 
 // TestSEC_B01_B02_DuplicatesOnTheWire: what a client doubles on the wire is
 // refused, whatever Envoy makes of it (M14).
-func TestSEC_B01_DuplicatesOnTheWire(t *testing.T) {
+func TestSEC_B01_B02_DuplicatesOnTheWire(t *testing.T) {
 	t.Parallel()
 	joined := func(b string) string {
 		return strings.Replace(b, "encode_raw_headers: true", "encode_raw_headers: false", 1)

@@ -162,7 +162,7 @@ func TestSEC_J03_NeverSetAndRemoved(t *testing.T) {
 
 // TestSEC_J04_J05_ValuesCannotLie: no value breaks out of its header, passes
 // for two, or equals that of somebody else.
-func TestSEC_J04_ValuesCannotLie(t *testing.T) {
+func TestSEC_J04_J05_ValuesCannotLie(t *testing.T) {
 	t.Parallel()
 	fake := &fakeMethod{name: "fake", table: map[string]any{
 		"odd": gateward.Identity{

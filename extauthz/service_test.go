@@ -165,8 +165,8 @@ func TestSEC_A03_PanicsAreFaults(t *testing.T) {
 	}
 }
 
-// TestSEC_L14_OnlyTheExactPath: a call without the leading slash, and any other
-// method, is not ours.
+// TestSEC_L14_UnknownMethods: any other method, of whatever service, is not
+// ours; reflection is off.
 func TestSEC_L14_UnknownMethods(t *testing.T) {
 	t.Parallel()
 	_, conn := serve(t, defaults(), newFake(), options(t))
