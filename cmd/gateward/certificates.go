@@ -70,7 +70,7 @@ func (c *certificates) config() *tls.Config {
 	}
 }
 
-// refresh takes changed files into use. Connections that exist are not touched.
+// refresh takes changed files into use, for connections to come; see admits.
 func (c *certificates) refresh(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,6 +153,26 @@ func (c *certificates) parse(p pemFiles) (*tls.Config, error) {
 	// A ticket would carry a client over a change of the client CA.
 	cfg.SessionTicketsDisabled = true
 	return cfg, nil
+}
+
+// admits reports whether a client that has connected before would be let in
+// today.
+func (c *certificates) admits(s tls.ConnectionState) bool {
+	roots := c.current.Load().ClientCAs
+	if roots == nil {
+		return true // no certificate is asked for
+	}
+	if len(s.PeerCertificates) == 0 {
+		return false
+	}
+	intermediates := x509.NewCertPool()
+	for _, cert := range s.PeerCertificates[1:] {
+		intermediates.AddCert(cert)
+	}
+	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err == nil && c.verifyPrincipal(s) == nil
 }
 
 // verifyPrincipal refuses a verified client that is not on the list. Names are

@@ -22,6 +22,7 @@ type grpcEndpoint struct {
 	listener net.Listener
 	server   *grpc.Server
 	health   *health.Server
+	clients  *clients // those with TLS
 	// endWatches ends streams of health watchers, which would hold up a
 	// graceful stop for ever.
 	endWatches context.CancelFunc
@@ -30,11 +31,12 @@ type grpcEndpoint struct {
 // newGRPCEndpoint serves service on l, with TLS unless tlsConfig is nil.
 func newGRPCEndpoint(ctx context.Context, l net.Listener, tlsConfig *tls.Config, service *extauthz.Service, logger *slog.Logger) *grpcEndpoint {
 	opts := extauthz.ServerOptions()
+	known := &clients{}
 	if tlsConfig != nil {
-		opts = append(opts, grpc.Creds(loggedHandshakes{credentials.NewTLS(tlsConfig), logger}))
+		opts = append(opts, grpc.Creds(handshakes{credentials.NewTLS(tlsConfig), known, logger}))
 	}
 	watches, end := context.WithCancel(ctx)
-	e := &grpcEndpoint{listener: l, server: grpc.NewServer(opts...), health: health.NewServer(), endWatches: end}
+	e := &grpcEndpoint{listener: l, server: grpc.NewServer(opts...), health: health.NewServer(), clients: known, endWatches: end}
 	service.Register(e.server)
 	healthpb.RegisterHealthServer(e.server, boundedWatches{e.health, watches})
 	e.health.SetServingStatus(service.Name(), healthpb.HealthCheckResponse_SERVING)
@@ -90,25 +92,32 @@ type boundedStream struct {
 // Context implements [grpc.ServerStream].
 func (s boundedStream) Context() context.Context { return s.ctx }
 
-// loggedHandshakes logs why a handshake failed, which gRPC keeps to itself: a
-// wrong client certificate should not be a riddle.
-type loggedHandshakes struct {
+// handshakes keeps book of the clients, and logs why a handshake failed, which
+// gRPC keeps to itself: a wrong client certificate should not be a riddle.
+type handshakes struct {
 	credentials.TransportCredentials
-	logger *slog.Logger
+	clients *clients
+	logger  *slog.Logger
 }
 
 // ServerHandshake implements [credentials.TransportCredentials].
-func (h loggedHandshakes) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (h handshakes) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	peer := c.RemoteAddr().String()
 	conn, info, err := h.TransportCredentials.ServerHandshake(c)
-	if err != nil && !errors.Is(err, io.EOF) { // EOF is a load balancer that only knocks
-		h.logger.LogAttrs(context.Background(), slog.LevelInfo, "tls handshake refused",
-			slog.String("peer", peer), slog.Any("err", err))
+	if err != nil {
+		if !errors.Is(err, io.EOF) { // EOF is a load balancer that only knocks
+			h.logger.LogAttrs(context.Background(), slog.LevelInfo, "tls handshake refused",
+				slog.String("peer", peer), slog.Any("err", err))
+		}
+		return conn, info, err
 	}
-	return conn, info, err
+	if t, ok := info.(credentials.TLSInfo); ok {
+		conn = h.clients.add(conn, t.State)
+	}
+	return conn, info, nil
 }
 
 // Clone implements [credentials.TransportCredentials].
-func (h loggedHandshakes) Clone() credentials.TransportCredentials {
-	return loggedHandshakes{h.TransportCredentials.Clone(), h.logger}
+func (h handshakes) Clone() credentials.TransportCredentials {
+	return handshakes{h.TransportCredentials.Clone(), h.clients, h.logger}
 }

@@ -14,11 +14,19 @@ import (
 func (s *server) look(ctx context.Context) {
 	if s.certificates != nil {
 		s.certificates.refresh(ctx)
+		s.dismiss(ctx)
 	}
 	// A refused configuration is tried again even so: it may refer to files that
 	// are not there yet, and nobody says which.
 	if s.refused != "" || contents(s.stack.watched()) != s.seen {
 		s.reload(ctx)
+	}
+}
+
+// dismiss ends the connections of clients that may not ask any longer.
+func (s *server) dismiss(ctx context.Context) {
+	if n := s.grpc.clients.dismiss(s.certificates.admits); n > 0 {
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "connections of clients that are not admitted any longer ended", slog.Int("connections", n))
 	}
 }
 
@@ -42,6 +50,7 @@ func (s *server) reload(ctx context.Context) {
 	s.level.Set(logLevel(next.file.Config.Log.Level))
 	if s.certificates != nil {
 		s.certificates.admit(next.file.Config.Server.GRPC.TLS.AllowedPrincipals)
+		s.dismiss(ctx)
 	}
 	s.service.Swap(next.engine)
 	time.AfterFunc(retirement, func() { previous.retire(next) })

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -294,5 +297,54 @@ func TestSEC_Q03_ServeRotation(t *testing.T) {
 		if err := ask(next); err == nil {
 			t.Error("a client of the replaced CA gets a decision")
 		}
+	}
+}
+
+// TestSEC_Q03_OpenConnectionsFollow: a connection that was made before does not
+// outlive what it was admitted by; one that still is stays.
+func TestSEC_Q03_OpenConnectionsFollow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, clients := newTestCA(t, "ca"), newTestCA(t, "clients")
+	writeTLS(t, dir, ca, clients)
+	both := strings.Replace(tlsConfiguration, "[envoy.test]", "[envoy.test, other.test]", 1)
+	r := serve(t, dir, both)
+	// connect returns a call over one connection, which is not made again.
+	connect := func(name string) func() error {
+		var dials atomic.Int32
+		conn, err := grpc.NewClient("passthrough:///127.0.0.1",
+			grpc.WithTransportCredentials(credentials.NewTLS(ca.client(clients, name))),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				if dials.Add(1) > 1 {
+					return nil, errors.New("the connection was ended")
+				}
+				return dial(ctx, r.grpc)
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		call := func() error { _, err := check(t.Context(), conn, "/x"); return err }
+		if err := call(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return call
+	}
+	stays, goes := connect("envoy.test"), connect("other.test")
+	r.configure(tlsConfiguration) // without other.test
+	r.signal(syscall.SIGHUP)
+	r.wait("configuration reloaded")
+	if err := goes(); err == nil {
+		t.Error("a principal that is not admitted any more goes on asking")
+	}
+	if err := stays(); err != nil {
+		t.Errorf("one that is admitted: %v", err)
+	}
+	writeTLS(t, dir, ca, newTestCA(t, "new clients"))
+	r.tick()
+	r.wait("tls files reloaded")
+	r.wait("not admitted any longer")
+	if err := stays(); err == nil {
+		t.Error("a client of the replaced CA goes on asking")
 	}
 }

@@ -146,6 +146,7 @@ func (s *server) run(ctx context.Context, signals <-chan os.Signal, poll <-chan 
 			}
 			if s.certificates != nil {
 				s.certificates.refresh(ctx)
+				s.dismiss(ctx)
 			}
 			s.reload(ctx)
 		}
