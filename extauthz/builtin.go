@@ -26,7 +26,14 @@ const (
 func (c *ruleCompiler) loginService() *rule {
 	r := c.newRule(ruleLoginService, AccessAnonymous)
 	r.keepCredentials = true
-	c.match("", r, &Match{Paths: []string{"/auth", "/auth/**", "/api/csrf"}})
+	for _, s := range []string{"/auth", "/auth/**", "/api/csrf"} {
+		p, err := target.CompilePath(s)
+		if err != nil {
+			c.errs = append(c.errs, err) // unreachable: they are constants
+			continue
+		}
+		r.paths = append(r.paths, p)
+	}
 	return r
 }
 

@@ -3,6 +3,7 @@ package extauthz_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gateward/gateward"
@@ -57,6 +58,45 @@ func keys(err error) []string {
 	return out
 }
 
+// TestOpenSlashes: a path that is protected without its trailing slash and open
+// with it is pointed out.
+func TestOpenSlashes(t *testing.T) {
+	t.Parallel()
+	protect := func(paths ...string) extauthz.Rule {
+		return extauthz.Rule{Name: "protect", Match: extauthz.Match{Paths: paths}, Require: extauthz.Require{Groups: []string{"admin"}}}
+	}
+	open := extauthz.Rule{Name: "open", Access: extauthz.AccessAnonymous}
+	for _, c := range []struct {
+		name     string
+		required bool
+		rules    []extauthz.Rule
+		want     string // key of the warning
+	}{
+		{"opened by a rule", true, []extauthz.Rule{protect("/x", "/admin"), open}, "rules[0].match.paths[0] rules[0].match.paths[1]"},
+		{"opened by default", false, []extauthz.Rule{protect("/admin")}, "rules[0].match.paths[0]"},
+		{"closed by default", true, []extauthz.Rule{protect("/admin")}, ""},
+		{"covered", true, []extauthz.Rule{protect("/admin", "/admin/**"), open}, ""},
+		{"covered by a later rule", true, []extauthz.Rule{protect("/admin"), {Name: "later", Match: extauthz.Match{Paths: []string{"/admin/**"}}, Access: extauthz.AccessDeny}, open}, ""},
+		{"in shadow mode", true, []extauthz.Rule{{Name: "s", Match: extauthz.Match{Paths: []string{"/a"}}, Shadow: true}, open}, ""},
+		{"opened elsewhere", true, []extauthz.Rule{protect("/admin"), {Name: "o", Access: extauthz.AccessAnonymous, Match: extauthz.Match{Hosts: []string{"other.test"}}}}, ""},
+		{"opening itself", true, []extauthz.Rule{{Name: "o", Access: extauthz.AccessAnonymous, Match: extauthz.Match{Paths: []string{"/a"}}}, open}, ""},
+	} {
+		cfg := defaults()
+		cfg.Required, cfg.Rules = c.required, c.rules
+		e, err := extauthz.New(cfg, []methods.Authenticator{newFake()}, options(t))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		var got []string
+		for _, w := range e.Warnings() {
+			got = append(got, w.Key)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %v, want %q", c.name, e.Warnings(), c.want)
+		}
+	}
+}
+
 // TestSEC_R08_NeverMatching: a rule behind one that matches everything it
 // matches is pointed out.
 func TestSEC_R08_NeverMatching(t *testing.T) {
@@ -75,6 +115,8 @@ func TestSEC_R08_NeverMatching(t *testing.T) {
 		{"other method", extauthz.Rule{Match: extauthz.Match{Methods: []string{"GET"}}}, extauthz.Rule{Match: extauthz.Match{Methods: []string{"GET", "POST"}}}, false},
 		{"plain targets only", extauthz.Rule{Access: anonymous}, extauthz.Rule{}, false},
 		{"never plain", extauthz.Rule{Access: anonymous, Match: extauthz.Match{Paths: []string{"/a%2fb"}}}, extauthz.Rule{}, true},
+		{"the login service's", extauthz.Rule{Match: extauthz.Match{Paths: []string{"/auth/admin/**"}}}, extauthz.Rule{}, true},
+		{"not the login service's", extauthz.Rule{Match: extauthz.Match{Paths: []string{"/authors/**", "/api/csrf/x"}}}, extauthz.Rule{}, false},
 		{"loosening both", extauthz.Rule{Access: anonymous}, extauthz.Rule{Access: anonymous, Match: extauthz.Match{Paths: []string{"/a"}}}, true},
 	} {
 		c.first.Name, c.then.Name = "first", "then"

@@ -64,9 +64,11 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 	for _, a := range authenticators {
 		c.methodNames = append(c.methodNames, a.Name())
 	}
+	c.login = c.loginService()
 	configured := c.compile(cfg.Rules)
+	c.openSlashes(configured, cfg.Required)
 	e := &Engine{
-		rules:          slices.Concat([]*rule{c.loginService()}, configured, c.excluded(cfg.Exclude)),
+		rules:          slices.Concat([]*rule{c.login}, configured, c.excluded(cfg.Exclude)),
 		named:          map[string]*rule{},
 		fallback:       c.fallback(cfg.Required),
 		none:           c.newRule(ruleNone, AccessDeny),

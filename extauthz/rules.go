@@ -88,6 +88,8 @@ func coverAll[P any](wide, narrow []P, covers func(P, P) bool) bool {
 // what is wrong with them.
 type ruleCompiler struct {
 	methodNames []string
+	// login is the built-in rule before all others.
+	login       *rule
 	expressions *expressionCompiler
 	errs        []error
 	warnings    []*gateward.ConfigError
@@ -188,6 +190,13 @@ func (c *ruleCompiler) match(key string, r *rule, m *Match) {
 		if err != nil {
 			c.errs = append(c.errs, prefixed(fmt.Sprintf("%s.paths[%d]", key, i), err)...)
 			continue
+		}
+		if slices.ContainsFunc(c.login.paths, func(l target.PathPattern) bool { return l.Covers(p) }) {
+			c.warnings = append(c.warnings, &gateward.ConfigError{
+				Key: fmt.Sprintf("%s.paths[%d]", key, i), Warning: true,
+				Problem: fmt.Sprintf("path pattern %q is the login service's, and passes without a credential before any rule", s),
+				Remedy:  "have Envoy route it nowhere else, and the application live elsewhere",
+			})
 		}
 		if r.loosens() && !p.MatchesPlain() {
 			c.warnings = append(c.warnings, &gateward.ConfigError{
