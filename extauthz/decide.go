@@ -22,7 +22,7 @@ func (e *Engine) decide(ctx context.Context, q *request, scanned error) decision
 			return decision{reason: ReasonUnknownRule, rule: e.none}
 		case r.shadow:
 			for _, path := range q.target.Readings() {
-				q.shadows = append(q.shadows, shadowed{r, path})
+				q.noteShadow(r, path)
 			}
 		default:
 			return e.byName(ctx, q, r)
@@ -100,7 +100,7 @@ func (e *Engine) match(q *request, path []byte) *rule {
 		if !r.shadow {
 			return r
 		}
-		q.shadows = append(q.shadows, shadowed{r, path})
+		q.noteShadow(r, path)
 	}
 	return e.fallback
 }

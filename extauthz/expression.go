@@ -41,8 +41,7 @@ type expressionVariable struct {
 	read func(*expressionScope) any
 }
 
-// An expressionScope is what one evaluation sees; it implements
-// [cel.Activation].
+// An expressionScope is what one evaluation sees.
 type expressionScope struct {
 	id     *gateward.Identity
 	q      *request

@@ -4,17 +4,30 @@ import (
 	"bytes"
 	"context"
 	"runtime/debug"
-	"slices"
 )
 
 // maxShadowing bounds the evaluations of rules in shadow mode under way. What
 // comes on top is counted as overloaded and not evaluated.
 const maxShadowing = 256
 
-// A shadowed is a rule in shadow mode and the reading that it matched.
+// A shadowed is a rule in shadow mode, and the readings that it matched as far
+// as they matter to it: the first one, and the others if it looks at the path.
 type shadowed struct {
-	rule *rule
-	path []byte
+	rule  *rule
+	paths [][]byte
+}
+
+// noteShadow keeps for later that a rule in shadow mode matched.
+func (q *request) noteShadow(r *rule, path []byte) {
+	for i := range q.shadows {
+		if s := &q.shadows[i]; s.rule == r {
+			if r.dependsOnPath() {
+				s.paths = append(s.paths, path)
+			}
+			return
+		}
+	}
+	q.shadows = append(q.shadows, shadowed{r, [][]byte{path}})
 }
 
 // shadow counts what the rules in shadow mode would have decided. It does so
@@ -24,10 +37,8 @@ func (e *Engine) shadow(ctx context.Context, q *request) {
 	select {
 	case e.shadowing <- struct{}{}:
 	default:
-		for i, s := range q.shadows {
-			if !s.among(q.shadows[:i]) {
-				s.rule.countShadow(e.metrics, ReasonOverloaded)
-			}
+		for _, s := range q.shadows {
+			s.rule.countShadow(e.metrics, ReasonOverloaded)
 		}
 		return
 	}
@@ -42,32 +53,24 @@ func (e *Engine) shadow(ctx context.Context, q *request) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
 		defer cancel()
 		q.deadline = e.now().Add(maxWait)
-		for i, s := range q.shadows {
-			if !s.among(q.shadows[:i]) {
-				s.rule.countShadow(e.metrics, e.shadowDecision(ctx, q, s, q.shadows[i+1:]))
-			}
+		for _, s := range q.shadows {
+			s.rule.countShadow(e.metrics, e.shadowDecision(ctx, q, s))
 		}
 	}()
 }
 
-// shadowDecision is what s.rule decides about the reading of s and those that
-// it matched as well.
-func (e *Engine) shadowDecision(ctx context.Context, q *request, s shadowed, others []shadowed) Reason {
+// shadowDecision is what s.rule decides about all its readings.
+func (e *Engine) shadowDecision(ctx context.Context, q *request, s shadowed) Reason {
 	if !q.plain && s.rule.loosens() {
 		return ReasonAmbiguousTarget
 	}
-	d := e.apply(ctx, q, s.rule, s.path)
-	for _, o := range others {
-		if o.rule == s.rule && s.rule.dependsOnPath() && d.allows() {
-			d = e.apply(ctx, q, s.rule, o.path)
+	var d decision
+	for _, path := range s.paths {
+		if d = e.apply(ctx, q, s.rule, path); !d.allows() {
+			break
 		}
 	}
 	return d.reason
-}
-
-// among reports whether the rule of s occurs in list.
-func (s shadowed) among(list []shadowed) bool {
-	return slices.ContainsFunc(list, func(o shadowed) bool { return o.rule == s.rule })
 }
 
 // clone returns a copy of what rules look at that outlives the message.
@@ -76,7 +79,11 @@ func (q *request) clone() *request {
 	c.authorization = c.view.Values(nil, "authorization")
 	c.cookies = c.view.Values(nil, "cookie")
 	for _, s := range q.shadows {
-		c.shadows = append(c.shadows, shadowed{s.rule, bytes.Clone(s.path)})
+		paths := make([][]byte, len(s.paths))
+		for i, path := range s.paths {
+			paths[i] = bytes.Clone(path)
+		}
+		c.shadows = append(c.shadows, shadowed{s.rule, paths})
 	}
 	return c
 }
