@@ -34,7 +34,7 @@ func StartAuthz(
 ) *Authz {
 	tb.Helper()
 	var lc net.ListenConfig
-	l, err := lc.Listen(tb.Context(), "tcp", FreeAddress(tb))
+	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -53,10 +53,12 @@ func FreeAddress(tb testing.TB) string {
 }
 
 func tryListen(tb testing.TB, address string) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(tb.Context(), "tcp", address)
-	if err != nil {
-		return fmt.Errorf("envoytest: listen: %w", err)
-	}
-	return l.Close()
+	return withoutForks(func() error {
+		var lc net.ListenConfig
+		l, err := lc.Listen(tb.Context(), "tcp", address)
+		if err != nil {
+			return fmt.Errorf("envoytest: listen: %w", err)
+		}
+		return l.Close()
+	})
 }

@@ -81,7 +81,7 @@ type Upstream struct {
 func StartUpstream(tb testing.TB) *Upstream {
 	tb.Helper()
 	var lc net.ListenConfig
-	l, err := lc.Listen(tb.Context(), "tcp", FreeAddress(tb))
+	l, err := lc.Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
