@@ -274,6 +274,11 @@ func (r *Remote) attempt(ctx context.Context) time.Duration {
 		r.current.Store(&snapshot{keys: newKeys(all), at: now})
 	}
 
+	closing := ctx.Err() != nil // nobody's failure
+	if !closing {
+		// Before anybody goes on who has waited: what they see of it is told.
+		r.report(err, len(all), ignored, now)
+	}
 	r.mu.Lock()
 	r.ended = now
 	if err == nil {
@@ -286,10 +291,9 @@ func (r *Remote) attempt(ctx context.Context) time.Duration {
 	r.pending = nil
 	r.mu.Unlock()
 
-	if ctx.Err() != nil {
-		return maxRetry // closing: nobody's failure
+	if closing {
+		return maxRetry
 	}
-	r.report(err, len(all), ignored, now)
 	if err != nil {
 		return retryAfter(failures)
 	}
