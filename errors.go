@@ -5,6 +5,9 @@ import "errors"
 // The sentinels decide whose fault a refusal is. Errors that wrap none of them
 // are ours, and are treated like [ErrUnavailable].
 var (
+	// ErrNoCredential: the request has no credential. 401, and what is said about
+	// it names no error (RFC 6750 §3.1).
+	ErrNoCredential = errors.New("no credential")
 	// ErrInvalidCredential: the credential is malformed, unknown, expired or
 	// revoked. The client's fault: 401.
 	ErrInvalidCredential = errors.New("invalid credential")
@@ -14,6 +17,20 @@ var (
 	// provider, a store) cannot be had now. Our fault: 503, never 401.
 	ErrUnavailable = errors.New("unavailable")
 )
+
+// A NotAdmittedError is [ErrNotAdmitted] with the configured rule that keeps the
+// identity out.
+type NotAdmittedError struct {
+	// Rule is the key of the rule, such as "email_matches". The person who is
+	// refused may see it.
+	Rule string
+}
+
+// Error names the rule.
+func (e *NotAdmittedError) Error() string { return ErrNotAdmitted.Error() + " by " + e.Rule }
+
+// Unwrap returns [ErrNotAdmitted].
+func (e *NotAdmittedError) Unwrap() error { return ErrNotAdmitted }
 
 // A ConfigError is one problem with one configuration key. Packages that are
 // built from configuration return them (joined with [errors.Join] when there

@@ -43,6 +43,9 @@ type Identity struct {
 	Groups []string
 	// Scopes are the scopes granted to the credential (RFC 6749 §3.3).
 	Scopes []string
+	// AllScopes: the credential is not limited by scopes, so that whatever asks
+	// for one is content. A person's session is such, a token never.
+	AllScopes bool
 
 	// Claims are the verified claims as the issuer sent them, JSON types; nil
 	// where the method has none.
@@ -56,6 +59,10 @@ type Identity struct {
 	// Expiry is when the credential ceases to be valid, zero if it does not
 	// expire. Nothing derived from the identity may live longer.
 	Expiry time.Time
+	// FreshUntil is when the credential has to be looked at again although it
+	// may still be valid, zero if not before Expiry: a session is to be touched,
+	// or its provider's tokens to be refreshed.
+	FreshUntil time.Time
 
 	// SessionID is the public identifier of the session or API token behind
 	// the credential, or "". It is not a secret and cannot be presented.
@@ -65,14 +72,18 @@ type Identity struct {
 // A Scheme is how a credential was presented.
 type Scheme uint8
 
-// The schemes. SchemeCookie is the client-token cookie; the others are the
-// authentication schemes of an Authorization header (RFC 9110 §11.1).
+// The schemes. The cookies carry a client token; the others are authentication
+// schemes of an Authorization header (RFC 9110 §11.1).
 const (
 	SchemeNone   Scheme = iota
 	SchemeBearer        // Bearer, RFC 6750
 	SchemeJWT           // JWT, as Flipt clients send it
 	SchemeBasic         // Basic, RFC 7617
-	SchemeCookie
+	SchemeCookie        // the cookie that is ours to set
+	// SchemeAcceptedCookie is a cookie under another accepted name. Its name may
+	// lack the prefix that keeps sibling domains from setting it (__Host-), so it
+	// never carries a session.
+	SchemeAcceptedCookie
 )
 
 // String returns the scheme's name as in configuration and logs.
@@ -84,7 +95,7 @@ func (s Scheme) String() string {
 		return "jwt"
 	case SchemeBasic:
 		return "basic"
-	case SchemeCookie:
+	case SchemeCookie, SchemeAcceptedCookie:
 		return "cookie"
 	case SchemeNone:
 	}
@@ -96,4 +107,15 @@ func (s Scheme) String() string {
 type Credential struct {
 	Scheme Scheme
 	Value  Secret
+}
+
+// Tokens are what a provider's token endpoint returned (RFC 6749 §5.1), and the
+// provider's id of the session. They stay on the server.
+type Tokens struct {
+	AccessToken, RefreshToken, IDToken Secret
+	// Expiry is that of the access token, zero if unknown.
+	Expiry time.Time
+	// SID is the provider's session id (OpenID Connect Back-Channel Logout 1.0,
+	// §2.1), or "".
+	SID string
 }
