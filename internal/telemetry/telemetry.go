@@ -37,6 +37,7 @@ type Metrics struct {
 	jwksSuccess   *prometheus.GaugeVec
 	reloadSuccess prometheus.Gauge
 	reloadTime    prometheus.Gauge
+	login         loginMetrics
 }
 
 // Build describes the running program.
@@ -57,6 +58,7 @@ func New(b Build) *Metrics {
 	}
 	m := &Metrics{
 		registry: r,
+		login:    newLoginMetrics(r),
 		checks: counter("gateward_checks_total",
 			"Checks by the rule that decided, the method that established the identity, outcome and reason.",
 			"rule", "method", "outcome", "reason"),

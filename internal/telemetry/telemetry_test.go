@@ -38,6 +38,12 @@ func newMetrics(t *testing.T) *telemetry.Metrics {
 	m.JWKSRefresh("https://issuer.example.com", true, at)
 	m.JWKSRefresh("https://other.example.com", false, at)
 	m.ConfigReload(true, at)
+	m.Login("google", "success")
+	m.Revocations("logout", 2)
+	m.StoreOperation("redis", "get", "success", 700*time.Microsecond)
+	m.ProviderRequest("google", "token", true)
+	m.ProviderRequest("google", "refresh", false)
+	m.SessionsActive(func() map[string]int { return map[string]int{"oidc": 3} })
 	return m
 }
 
@@ -109,6 +115,7 @@ func TestSEC_N08_LabelsComeFromClosedSets(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]string{
 		"rule": "configuration", "method": "configuration", "issuer": "configuration",
+		"provider": "configuration", "store": "closed set", "operation": "closed set", "cause": "closed set",
 		"outcome": "closed set", "reason": "closed set", "result": "closed set",
 		"version": "build", "revision": "build", "goversion": "build",
 		"le": "bucket",
