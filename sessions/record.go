@@ -69,14 +69,23 @@ func Encode(dst []byte, s *Session) ([]byte, error) {
 		ExpiresAt: micro(s.ExpiresAt), Idle: s.IdleTimeout.Microseconds(),
 		UserAgent: s.UserAgent, Address: s.Address,
 	}
-	if _, twice := id.Metadata[claimsMetadata]; twice {
+	if text, twice := id.Metadata[claimsMetadata]; twice {
+		if !isObject(text) {
+			return nil, fmt.Errorf("sessions: encode: metadata %s is not a JSON object", claimsMetadata)
+		}
 		r.Claims = nil
 	}
-	b, err := json.Marshal(&r)
+	b, err := json.Marshal(&r) //nolint:gosec // G117: keeping the tokens is the point; who keeps them seals this
 	if err != nil {
 		return nil, fmt.Errorf("sessions: encode: %w", err)
 	}
 	return append(append(dst, recordVersion), b...), nil
+}
+
+// isObject reports whether text is a JSON object.
+func isObject(text string) bool {
+	var object map[string]json.RawMessage
+	return json.Unmarshal([]byte(text), &object) == nil && object != nil
 }
 
 // Decode returns the session that [Encode] made b of. Anything else is

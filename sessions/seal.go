@@ -130,6 +130,9 @@ func (s *Sealer) derived(ctx context.Context) ([]sealKey, error) {
 		return nil, errors.New("sessions: no key for " + s.purpose)
 	}
 	for _, m := range masters {
+		if len(m) == 0 { // anybody could derive the same keys
+			return nil, errors.New("sessions: empty key for " + s.purpose)
+		}
 		const size = chacha20poly1305.KeySize
 		b, err := hkdf.Key(sha256.New, m, nil, "gateward "+s.purpose, size+keyIDSize)
 		if err != nil {

@@ -106,6 +106,6 @@ func IsClientToken(s string) bool {
 	if len(s) != clientTokenLength || s[len(s)-1] != '=' {
 		return false
 	}
-	_, err := base64.URLEncoding.Strict().DecodeString(s)
-	return err == nil
+	b, err := base64.URLEncoding.Strict().DecodeString(s)
+	return err == nil && len(b) == clientTokenBytes // not less with "==", nor with line feeds, which are skipped
 }

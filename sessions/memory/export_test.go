@@ -1,0 +1,13 @@
+package memory
+
+// Sweep removes what is over, as the Store does every minute.
+func (s *Store) Sweep() { s.sweep() }
+
+// Sizes returns the number of entries, used names and leases.
+func (s *Store) Sizes() (kept, used, held int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	return s.table.len(), len(s.used), len(s.byName)
+}

@@ -1,0 +1,297 @@
+// Package memory keeps sessions in the process: bounded, swept, and gone when
+// the process ends. It is for one replica.
+//
+// What a backend promises is written in package sessions. Here, a session is a
+// fixed-size entry that everything but its reading works on (table.go), and a
+// compressed record (record.go): the garbage collector sees one pointer for each.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/sessions"
+)
+
+// DefaultMaxSessions is the cap where none is given.
+const DefaultMaxSessions = 1_000_000
+
+// sweepInterval is how often what is over is removed, and sweepStep how many
+// entries are looked at before others have their turn.
+const (
+	sweepInterval = time.Minute
+	sweepStep     = 4096
+)
+
+// Options are what a [Store] is made with.
+type Options struct {
+	// Now and Random are required.
+	Now    func() time.Time
+	Random io.Reader
+	// MaxSessions is how many sessions are kept at most, expired ones included;
+	// zero means [DefaultMaxSessions].
+	MaxSessions int
+	// GracePeriod is how long a session that is over is still listed.
+	GracePeriod time.Duration
+	// OnEvict, if any, is called for every session that is dropped because there
+	// are too many. It returns quickly.
+	OnEvict func()
+}
+
+// A Store is a [sessions.Backend]. When it is full, a new session takes the place
+// of the one created first, which is revoked: who logs in now is more likely
+// there than who logged in first.
+type Store struct {
+	o    Options
+	pack packer
+	bus
+	leases
+
+	mu    sync.RWMutex // over everything below
+	table table
+	used  map[string]time.Time // by name, until when
+	keys  map[string][]byte
+
+	stop func()
+}
+
+// New returns an empty Store.
+func New(o Options) *Store {
+	if o.MaxSessions <= 0 {
+		o.MaxSessions = DefaultMaxSessions
+	}
+	s := &Store{o: o, table: newTable(), used: map[string]time.Time{}, keys: map[string][]byte{}}
+	s.now = o.Now
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	s.stop = sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+	})
+	go func() {
+		defer close(stopped)
+		s.sweepUntil(stop)
+	}()
+	return s
+}
+
+var _ sessions.Backend = (*Store)(nil)
+
+// Create implements [sessions.Store].
+func (s *Store) Create(_ context.Context, n sessions.Session) error {
+	n.Revision = 1
+	text, err := s.pack.pack(&n)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	var evicted []sessions.Key
+	for s.table.len() >= s.o.MaxSessions {
+		i, ok := s.table.first()
+		if !ok {
+			break
+		}
+		evicted = append(evicted, s.table.at(i).key)
+		s.table.remove(i)
+	}
+	s.table.insert(&n, text)
+	s.mu.Unlock()
+	for range evicted {
+		if s.o.OnEvict != nil {
+			s.o.OnEvict()
+		}
+	}
+	if len(evicted) > 0 {
+		s.tell(sessions.Revocation{Keys: evicted})
+	}
+	return nil
+}
+
+// Get implements [sessions.Store].
+func (s *Store) Get(_ context.Context, id string) (sessions.Session, error) {
+	now := s.o.Now()
+	s.mu.RLock()
+	e, ok := s.live(id, now)
+	var kept entry
+	if ok {
+		kept = *e
+	}
+	s.mu.RUnlock()
+	if !ok {
+		return sessions.Session{}, sessions.ErrNotFound
+	}
+	return kept.session()
+}
+
+// live returns the entry of a session that can be used at now.
+func (s *Store) live(id string, now time.Time) (*entry, bool) {
+	i, ok := s.table.find(id)
+	if !ok {
+		return nil, false
+	}
+	e := s.table.at(i)
+	return e, e.live(now)
+}
+
+// Touch implements [sessions.Store].
+func (s *Store) Touch(_ context.Context, id string, seen time.Time) error {
+	now := s.o.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.live(id, now); ok {
+		e.seen = max(e.seen, micro(seen))
+	}
+	return nil
+}
+
+// Replace implements [sessions.Store].
+func (s *Store) Replace(_ context.Context, with sessions.Session) error {
+	now := s.o.Now()
+	s.mu.RLock()
+	e, err := s.ofRevision(&with, now)
+	var kept entry
+	if err == nil {
+		kept = *e
+	}
+	s.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	was, err := kept.session()
+	if err != nil {
+		return err
+	}
+	merged := sessions.Merge(&was, &with, now)
+	text, err := s.pack.pack(&merged)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if e, err = s.ofRevision(&with, now); err != nil { // somebody was faster
+		s.mu.Unlock()
+		return err
+	}
+	s.table.replace(with.ID, &merged, text)
+	e.revision, e.updated, e.expires = merged.Revision, micro(now), min(e.expires, micro(with.ExpiresAt))
+	s.mu.Unlock()
+	s.tell(sessions.Revocation{Keys: []sessions.Key{kept.key}})
+	return nil
+}
+
+// ofRevision returns the entry of a live session that has not been replaced
+// since it was read.
+func (s *Store) ofRevision(read *sessions.Session, now time.Time) (*entry, error) {
+	e, ok := s.live(read.ID, now)
+	switch {
+	case !ok:
+		return nil, sessions.ErrNotFound
+	case e.revision != read.Revision:
+		return nil, sessions.ErrConflict
+	}
+	return e, nil
+}
+
+// Expire implements [sessions.Store].
+func (s *Store) Expire(_ context.Context, id string, at time.Time) error {
+	now := s.o.Now()
+	s.mu.Lock()
+	e, ok := s.live(id, now)
+	if !ok {
+		s.mu.Unlock()
+		return sessions.ErrNotFound
+	}
+	if end := micro(at); end < e.expires {
+		e.expires, e.updated = end, micro(now)
+	}
+	key := e.key
+	s.mu.Unlock()
+	s.tell(sessions.Revocation{Keys: []sessions.Key{key}})
+	return nil
+}
+
+// Delete implements [sessions.Store].
+func (s *Store) Delete(_ context.Context, id string) error {
+	s.mu.Lock()
+	i, ok := s.table.find(id)
+	if !ok {
+		s.mu.Unlock()
+		return nil
+	}
+	key := s.table.at(i).key
+	s.table.remove(i)
+	s.mu.Unlock()
+	s.tell(sessions.Revocation{Keys: []sessions.Key{key}})
+	return nil
+}
+
+// Use implements [sessions.Once].
+func (s *Store) Use(_ context.Context, name string, until time.Time) (bool, error) {
+	now := s.o.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if end, ok := s.used[name]; ok && now.Before(end) {
+		return false, nil
+	}
+	s.used[name] = until
+	return true, nil
+}
+
+// Key implements [sessions.Keys]. The secret is as old as the process.
+func (s *Store) Key(_ context.Context, name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.keys[name]
+	if !ok {
+		k = make([]byte, 32)
+		if _, err := io.ReadFull(s.o.Random, k); err != nil {
+			return nil, fmt.Errorf("memory: make key: %w: %w", gateward.ErrUnavailable, err)
+		}
+		s.keys[name] = k
+	}
+	return append([]byte(nil), k...), nil
+}
+
+// Ping implements [sessions.Backend]. There is nothing that could be down.
+func (*Store) Ping(context.Context) error { return nil }
+
+// Close implements [sessions.Backend]. It ends the sweeping; the sessions stay
+// until nobody refers to the Store.
+func (s *Store) Close() error {
+	s.stop()
+	return nil
+}
+
+func (s *Store) sweepUntil(stop <-chan struct{}) {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			s.sweep()
+		}
+	}
+}
+
+// sweep removes what nothing may find any more.
+func (s *Store) sweep() {
+	now := s.o.Now()
+	over := now.Add(-s.o.GracePeriod)
+	for from, more := 0, true; more; from += sweepStep {
+		s.mu.Lock()
+		more = s.table.sweep(from, from+sweepStep, over)
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	for name, until := range s.used {
+		if !now.Before(until) {
+			delete(s.used, name)
+		}
+	}
+	s.mu.Unlock()
+	s.leases.sweep()
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package memory_test
+
+// raceDetector: everything is several times slower.
+const raceDetector = true
