@@ -1,5 +1,6 @@
 // Package admit judges whether an identity meets what a rule requires of it:
-// method, verified e-mail, its domain, groups, scopes.
+// method, verified e-mail, its domain, groups, scopes; and who is an
+// administrator.
 //
 // Conditions in CEL, the age of a login and everything about the request are
 // the rule's own, in extauthz; which methods exist is known to whoever reads
@@ -27,7 +28,8 @@ type Config struct {
 	Domains []string
 	// Groups are compared exactly, case included.
 	Groups []string
-	// Scopes are compared exactly (RFC 6749 §3.3).
+	// Scopes are compared exactly (RFC 6749 §3.3). An identity with AllScopes has
+	// every one.
 	Scopes []string
 }
 
@@ -58,13 +60,7 @@ func Compile(c Config) (*Requirement, error) {
 			p.add("scopes", i, fmt.Sprintf("%q is not a scope", s), "use printable characters without spaces, quotes and backslashes")
 		}
 	}
-	for i, s := range c.Emails {
-		pattern, problem, remedy := parseEmailPattern(s)
-		if problem != "" {
-			p.add("emails", i, problem, remedy)
-		}
-		r.emails = append(r.emails, pattern)
-	}
+	r.emails = p.emailPatterns(c.Emails)
 	for i, s := range c.Domains {
 		pattern, problem, remedy := parseDomainPattern(s)
 		if problem != "" {
@@ -149,6 +145,9 @@ func (r *Requirement) CheckFacts(f *Facts) Lack {
 	case len(r.groups) > 0 && !r.meetsGroup(f):
 		return Group
 	}
+	if f.id.AllScopes {
+		return None
+	}
 	for _, s := range r.scopes {
 		if !f.scopes.has(s) {
 			return Scope
@@ -157,14 +156,7 @@ func (r *Requirement) CheckFacts(f *Facts) Lack {
 	return None
 }
 
-func (r *Requirement) meetsEmail(a address) bool {
-	for _, p := range r.emails {
-		if p.matches(a) {
-			return true
-		}
-	}
-	return false
-}
+func (r *Requirement) meetsEmail(a address) bool { return matchesAny(r.emails, a) }
 
 func (r *Requirement) meetsDomain(a address) bool {
 	for _, p := range r.domains {
@@ -189,6 +181,19 @@ type problems struct{ errs []error }
 
 func (p *problems) add(list string, i int, problem, remedy string) {
 	p.errs = append(p.errs, &gateward.ConfigError{Key: fmt.Sprintf("%s[%d]", list, i), Problem: problem, Remedy: remedy})
+}
+
+// emailPatterns compiles the list "emails".
+func (p *problems) emailPatterns(list []string) []emailPattern {
+	var all []emailPattern
+	for i, s := range list {
+		pattern, problem, remedy := parseEmailPattern(s)
+		if problem != "" {
+			p.add("emails", i, problem, remedy)
+		}
+		all = append(all, pattern)
+	}
+	return all
 }
 
 // checkNames refuses names that are empty or have white space around them,

@@ -33,6 +33,15 @@ func (p emailPattern) matches(a address) bool {
 	return p.domain.matches(a.domain) && (p.local == "" || equalFold(a.local, p.local))
 }
 
+func matchesAny(patterns []emailPattern, a address) bool {
+	for _, p := range patterns {
+		if p.matches(a) {
+			return true
+		}
+	}
+	return false
+}
+
 const (
 	emailForms  = "write ada@example.com, *@example.com or *@*.example.com"
 	domainForms = "write example.com or *.example.com"

@@ -1,20 +1,16 @@
 package browser
 
 import (
+	_ "embed" // the style
 	"html"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"strconv"
 )
-
-// maxText bounds a text on a page, in characters.
-const maxText = 256
 
 // A Detail is what an error page says beside its fixed texts. Every field may
 // be empty, and is then left out. Values are escaped, stripped of everything
 // that does not print, and cut to 256 characters.
 type Detail struct {
-	// Site is the name of the site, for the title bar.
+	// Site is the name of the site, above the page and in the title bar.
 	Site string
 	// Account says who the person is, to that person: an e-mail address or a
 	// name.
@@ -26,54 +22,65 @@ type Detail struct {
 	LinkText, LinkURL string
 }
 
-// style is the only style of a page. Its hash is in the policy: a test says the
-// new one when it changes.
-const style = `:root{color-scheme:light dark}` +
-	`body{margin:0;font:1.0625rem/1.6 system-ui,sans-serif;color:#1b1f24;background:#fff}` +
-	`main{max-width:36rem;margin:12vh auto;padding:0 1.5rem}` +
-	`h1{font-size:1.625rem;line-height:1.25;margin:0 0 1rem}` +
-	`dl{margin:2rem 0 0;padding:1rem 0 0;border-top:1px solid #c9ced6;font-size:.9375rem}` +
-	`dt{color:#57606a}dd{margin:0 0 .75rem;overflow-wrap:anywhere}` +
-	`a{color:#0550ae}` +
-	`@media(prefers-color-scheme:dark){body{color:#e6e9ed;background:#14171b}` +
-	`dl{border-color:#3a4149}dt{color:#a3adb8}a{color:#8cbcff}}`
+//go:embed style.css
+var style string
 
-const styleHash = "sha256-j9VREtzKCOtXZW/J5upMmE3LrUh8nQFRKXML3MGGcbA="
+// Style returns the look that every page of ours has: the palette of both
+// schemes, the card, the buttons. It holds no comments and nothing that would
+// have to be escaped in a style element.
+func Style() string { return style }
+
+// StyleHash is the hash of [Style] as it stands in a Content-Security-Policy,
+// without the quotes. A test says the new one when the style changes.
+const StyleHash = "sha256-UwPsCPKr823yJU8eKusN7yblSxQvRlZ7PAsjqmv3qaI="
+
+// Emblem is what stands above a page for which no logo is configured.
+const Emblem = `<svg viewBox="0 0 24 24" width="28" height="28" fill="none" stroke="currentColor" stroke-width="1.75" ` +
+	`stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">` +
+	`<path d="M12 3 4.5 5.7v5.5c0 4.7 3.1 8.2 7.5 9.8 4.4-1.6 7.5-5.1 7.5-9.8V5.7z"/><path d="m9 12 2.1 2.1L15.2 10"/></svg>`
 
 // PageCSP returns the Content-Security-Policy of a page: nothing but its own
 // style, never in a frame.
 func PageCSP() string {
-	return "default-src 'none'; style-src '" + styleHash + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+	return "default-src 'none'; style-src '" + StyleHash + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 }
 
 // Page appends a small page without scripts: what happened, what to do, and a
 // request id to ask for help with. An id that is not [SafeRequestID] is left
 // out.
 func Page(dst []byte, p Problem, requestID string, d Detail) []byte {
-	title := text(p.Title)
+	title, site := text(p.Title), text(d.Site)
 	dst = append(dst, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"+
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+
+		"<meta name=\"color-scheme\" content=\"light dark\">\n"+
 		"<meta name=\"robots\" content=\"noindex\">\n<title>"...)
 	dst = append(dst, title...)
-	if site := text(d.Site); site != "" {
+	if site != "" {
 		dst = append(append(dst, " · "...), site...)
 	}
-	dst = append(dst, "</title>\n<style>"+style+"</style>\n</head>\n<body>\n<main>\n<h1>"...)
-	dst = append(dst, title...)
-	dst = append(dst, "</h1>\n<p>"...)
-	dst = append(dst, text(p.Advice)...)
+	dst = append(append(dst, "</title>\n<style>"...), style...)
+	dst = append(dst, "</style>\n</head>\n<body>\n<header class=\"brand\">"+Emblem...)
+	if site != "" {
+		dst = append(append(append(dst, "<bdi>"...), site...), "</bdi>"...)
+	}
+	dst = append(dst, "</header>\n<main class=\"card\">\n"...)
+	if p.Status != 0 {
+		dst = append(dst, `<p class="status">Error `...)
+		dst = append(strconv.AppendInt(dst, int64(p.Status), 10), "</p>\n"...)
+	}
+	dst = append(append(dst, "<h1>"...), title...)
+	dst = append(append(dst, "</h1>\n<p>"...), text(p.Advice)...)
 	dst = append(dst, "</p>\n"...)
-	if label := text(d.LinkText); label != "" && isLink(d.LinkURL) {
-		dst = append(dst, `<p><a href="`...)
+	if label := text(d.LinkText); label != "" && IsLink(d.LinkURL) {
+		dst = append(dst, `<p class="actions"><a class="button primary" href="`...)
 		dst = append(dst, html.EscapeString(d.LinkURL)...)
-		dst = append(dst, `">`...)
-		dst = append(dst, label...)
+		dst = append(append(dst, `">`...), label...)
 		dst = append(dst, "</a></p>\n"...)
 	}
 	if !SafeRequestID([]byte(requestID)) {
 		requestID = ""
 	}
-	dst = appendList(dst, [][2]string{
+	dst = appendFacts(dst, [...][2]string{
 		{"You are logged in as", d.Account},
 		{"Rule", d.Rule},
 		{"Request id, should you ask for help", requestID},
@@ -81,79 +88,24 @@ func Page(dst []byte, p Problem, requestID string, d Detail) []byte {
 	return append(dst, "</main>\n</body>\n</html>\n"...)
 }
 
-// appendList appends the labelled values that are not empty.
-func appendList(dst []byte, rows [][2]string) []byte {
+// appendFacts appends the labelled values that are not empty.
+func appendFacts(dst []byte, facts [3][2]string) []byte {
 	open := false
-	for _, row := range rows {
-		value := text(row[1])
+	for _, fact := range facts {
+		value := text(fact[1])
 		if value == "" {
 			continue
 		}
 		if !open {
-			dst = append(dst, "<dl>\n"...)
+			dst = append(dst, "<dl class=\"facts\">\n"...)
 			open = true
 		}
-		dst = append(dst, "<dt>"...)
-		dst = append(dst, row[0]...)
-		dst = append(dst, "</dt><dd><bdi>"...)
-		dst = append(dst, value...)
-		dst = append(dst, "</bdi></dd>\n"...)
+		dst = append(append(dst, "<div><dt>"...), fact[0]...)
+		dst = append(append(dst, "</dt><dd><bdi>"...), value...)
+		dst = append(dst, "</bdi></dd></div>\n"...)
 	}
 	if open {
 		dst = append(dst, "</dl>\n"...)
 	}
 	return dst
-}
-
-// SafeRequestID reports whether b may be repeated in an answer and a log: 1 to
-// 128 letters, digits, ".", "_" and "-". Clients can choose their own.
-func SafeRequestID(b []byte) bool {
-	if len(b) == 0 || len(b) > 128 {
-		return false
-	}
-	for _, c := range b {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// text returns s for an element or a quoted attribute. Characters that do not
-// print go, the ones that turn the direction of text among them.
-func text(s string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n == maxText {
-			b.WriteString("…")
-			break
-		}
-		if r != utf8.RuneError && unicode.IsPrint(r) {
-			b.WriteRune(r)
-			n++
-		}
-	}
-	return html.EscapeString(strings.TrimSpace(b.String()))
-}
-
-// isLink reports whether s is an http or https URL or an absolute path, in
-// visible ASCII. "//host" and "/\host" are paths to us and hosts to browsers.
-func isLink(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' || s[i] == '\\' {
-			return false
-		}
-	}
-	if rest, ok := strings.CutPrefix(s, "/"); ok {
-		return !strings.HasPrefix(rest, "/")
-	}
-	for _, scheme := range [...]string{"https://", "http://"} {
-		if rest, ok := strings.CutPrefix(s, scheme); ok {
-			return rest != "" && rest[0] != '/'
-		}
-	}
-	return false
 }

@@ -10,6 +10,7 @@ import (
 func (f *Finder) fromCookies(lines [][]byte) (Found, Problem) {
 	var found Found
 	planted := false // every occurrence so far may be part of another cookie
+	ours := false    // one of them has our own name
 	for _, line := range lines {
 		for c := (cursor{rest: line}); ; {
 			value, name := f.nextCookie(&c)
@@ -30,7 +31,7 @@ func (f *Finder) fromCookies(lines [][]byte) (Found, Problem) {
 				return Found{Scheme: gateward.SchemeCookie}, Conflict
 			}
 			planted = planted && c.joined
-			found.Ours = found.Ours || name == 0
+			ours = ours || name == 0
 		}
 	}
 	if planted {
@@ -38,8 +39,14 @@ func (f *Finder) fromCookies(lines [][]byte) (Found, Problem) {
 		// name in its value, which no prefix of the name protects from.
 		return Found{Scheme: gateward.SchemeCookie}, Conflict
 	}
-	if found.Value != nil && !f.token68(found.Value) {
+	if found.Value == nil {
+		return found, None
+	}
+	if !f.token68(found.Value) {
 		return Found{Scheme: gateward.SchemeCookie}, Malformed
+	}
+	if f.prefixed && !ours {
+		found.Scheme = gateward.SchemeAcceptedCookie
 	}
 	return found, None
 }

@@ -117,21 +117,24 @@ type Found struct {
 	// FromHeader reports that an Authorization header decided, so that the
 	// header is ours to withhold from the upstream. Set with a Problem too.
 	FromHeader bool
-	// Ours reports that a cookie with our own name, the first of
-	// [NewFinder], carried Value; false means that only other accepted names
-	// did, which never carry a session when our name has a prefix.
-	Ours bool
 }
 
 // A Finder finds credentials. It is immutable and safe for concurrent use.
 type Finder struct {
-	names        []string
+	names []string
+	// prefixed: the first of names has a prefix that browsers enforce, so that a
+	// cookie of another name may have been set by somebody else.
+	prefixed     bool
 	token68Chars [256]bool
+	strip        stripper
 }
 
 // NewFinder returns a Finder that reads the cookies of the given names; the
 // first is ours. Names are compared exactly, as cookie names are (RFC 6265
 // §4.1.1); empty ones are dropped. Without names no cookie is a credential.
+//
+// If ours begins with "__Host-" or "__Secure-", what only a cookie of another
+// name carried is found with [gateward.SchemeAcceptedCookie].
 func NewFinder(cookieNames []string) *Finder {
 	f := &Finder{token68Chars: token68Table()}
 	for _, n := range cookieNames {
@@ -139,6 +142,10 @@ func NewFinder(cookieNames []string) *Finder {
 			f.names = append(f.names, n)
 		}
 	}
+	if len(f.names) > 0 {
+		f.prefixed = bareName(f.names[0]) != f.names[0]
+	}
+	f.strip = newStripper(f.names)
 	return f
 }
 

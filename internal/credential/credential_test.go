@@ -163,21 +163,46 @@ func TestSEC_B05_OneCredentialDecides(t *testing.T) {
 			t.Errorf("a rule that admits nothing found %q", got.Value)
 		}
 	})
-	t.Run("whose cookie", func(t *testing.T) {
-		t.Parallel()
-		for cookie, want := range map[string]bool{
-			ours + "=x":                      true,
-			flipt + "=x":                     false,
-			flipt + "=x; " + ours + "=x":     true,
-			ours + "=; " + flipt + "=x":      false,
-			flipt + "=x; " + ours + "2=x":    false,
-			ours + "=x, " + flipt + `="x"  `: true,
-		} {
-			if got, _ := newFinder().Find(nil, lines(cookie), credential.All); got.Ours != want || string(got.Value) != "x" {
-				t.Errorf("%q: got %+v, want Ours %v", cookie, got, want)
+}
+
+func TestSEC_G02_CookiesUnderOtherNamesAreOnlyAccepted(t *testing.T) {
+	t.Parallel()
+	const host, secure = "__Host-" + ours, "__Secure-" + ours
+	ck, accepted := gateward.SchemeCookie, gateward.SchemeAcceptedCookie
+	for _, tt := range []struct {
+		name, ours, cookie string
+		scheme             gateward.Scheme // SchemeNone: nothing is found
+		problem            credential.Problem
+	}{
+		{name: "ours", ours: host, cookie: host + "=x", scheme: ck},
+		{name: "ours, for a domain", ours: secure, cookie: secure + "=x", scheme: ck},
+		{name: "another", ours: host, cookie: flipt + "=x", scheme: accepted},
+		{name: "another, for a domain", ours: secure, cookie: flipt + "=x", scheme: accepted},
+		{name: "both, the same", ours: host, cookie: flipt + "=x; " + host + "=x", scheme: ck},
+		{name: "both, the other way round", ours: host, cookie: host + `="x", ` + flipt + "=x", scheme: ck},
+		{name: "ours is empty", ours: host, cookie: host + "=; " + flipt + "=x", scheme: accepted},
+		{name: "longer than ours", ours: host, cookie: host + "2=x; " + flipt + "=x", scheme: accepted},
+		{name: "both, different", ours: host, cookie: host + "=x; " + flipt + "=y", scheme: ck, problem: credential.Conflict},
+		{name: "bare", ours: host, cookie: ours + "=x"},
+		{name: "bare, beside ours", ours: host, cookie: ours + "=evil; " + host + "=x", scheme: ck},
+		{name: "the other prefix", ours: host, cookie: secure + "=x"},
+		{name: "prefix in another case", ours: host, cookie: "__host-" + ours + "=x"},
+		{name: "ours has no prefix", ours: ours, cookie: flipt + "=x", scheme: ck},
+		{name: "nothing but a prefix", ours: "__Host-", cookie: flipt + "=x", scheme: ck},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := credential.NewFinder([]string{tt.ours, flipt})
+			got, problem := f.Find(nil, lines(tt.cookie), credential.All)
+			want := ""
+			if tt.scheme != gateward.SchemeNone && tt.problem == credential.None {
+				want = "x"
 			}
-		}
-	})
+			if got.Scheme != tt.scheme || problem != tt.problem || string(got.Value) != want {
+				t.Errorf("%q: got %v %q, %v, want %v %q, %v", tt.cookie, got.Scheme, got.Value, problem, tt.scheme, want, tt.problem)
+			}
+		})
+	}
 }
 
 func TestSEC_B07_BytesBeyondASCII(t *testing.T) {

@@ -6,9 +6,14 @@ package credential
 // nothing but ours was present it appends nothing, and the caller removes the
 // header. dst must not overlap cookie. It allocates only to grow dst.
 //
-// It removes more than [Finder.Find] reads, namely whatever a common parser
-// behind us reads as one of our names, so that nobody reads there what was not
-// judged here. Beside the plain form these are
+// Ours are the cookies of all accepted names; our own name with either prefix
+// and without, since one that a browser kept from an earlier configuration
+// still holds a client token; and the cookies of login attempts, in the same
+// three forms.
+//
+// It removes more than that, namely whatever a common parser behind us reads as
+// one of these names, so that nobody reads there what was not judged here.
+// Beside the plain form these are
 //
 //   - a name that ends at a space, tab or control before "=" (as net/http reads
 //     it), or has bytes beyond ASCII around it, which may decode to spaces;
@@ -17,7 +22,7 @@ package credential
 //   - a name with ".", " " or "[" for "_", or followed by "[", since PHP makes
 //     names of variables of them; and a percent-encoded one.
 //
-// Names that only begin or end like ours (gateward_client_token2) stay. A pair
+// Names that only begin or end like a token's (gateward_client_token2) stay. A pair
 // with one of ours inside it, after white space, goes as a whole.
 func (f *Finder) StripCookies(dst []byte, cookie [][]byte) (rest []byte, found bool) {
 	for _, line := range cookie {
@@ -60,8 +65,8 @@ func (f *Finder) lookalike(line []byte, from int) (start, end int) {
 			}
 			i++
 		}
-		for _, name := range f.names {
-			if n := matchLoosely(line[i:], name); n >= 0 {
+		if i < len(line) && f.strip.begins[line[i]] {
+			if n := f.strip.match(line[i:]); n >= 0 {
 				return start, valueEnd(line, i+n)
 			}
 		}
@@ -75,17 +80,9 @@ func (f *Finder) lookalike(line []byte, from int) (start, end int) {
 // matchLoosely returns how many bytes of b some parser reads as exactly name,
 // noise after it included, or -1.
 func matchLoosely(b []byte, name string) int {
-	n := 0
-	for i := range len(name) {
-		if n < len(b) && b[n] == name[i] { // before decoding: a name may contain "%"
-			n++
-			continue
-		}
-		c, width := decoded(b[n:])
-		if width == 0 || (c != name[i] && (name[i] != '_' || !becomesUnderscore(c))) {
-			return -1
-		}
-		n += width
+	n := matchPrefix(b, name)
+	if n < 0 {
+		return -1
 	}
 	for n < len(b) && b[n] != '=' && !endsPair(b[n]) {
 		c, width := decoded(b[n:])
@@ -93,6 +90,23 @@ func matchLoosely(b []byte, name string) int {
 			return n
 		}
 		if !isNoise(c) {
+			return -1
+		}
+		n += width
+	}
+	return n
+}
+
+// matchPrefix returns how many bytes of b some parser reads as prefix, or -1.
+func matchPrefix(b []byte, prefix string) int {
+	n := 0
+	for i := range len(prefix) {
+		if n < len(b) && b[n] == prefix[i] { // before decoding: a name may contain "%"
+			n++
+			continue
+		}
+		c, width := decoded(b[n:])
+		if width == 0 || (c != prefix[i] && (prefix[i] != '_' || !becomesUnderscore(c))) {
 			return -1
 		}
 		n += width

@@ -78,6 +78,60 @@ func TestSEC_J06_OurCookiesNeverReachTheUpstream(t *testing.T) {
 	}
 }
 
+func TestSEC_J06_AttemptsAndFormerTokensNeverReachTheUpstream(t *testing.T) {
+	t.Parallel()
+	const host, secure, state = "__Host-", "__Secure-", "gateward_client_state_"
+	for _, tt := range []struct {
+		name string
+		in   [][]byte
+		want string
+		same bool
+	}{
+		{name: "attempt", in: lines("a=1; " + host + state + "x1=s; b=2"), want: "a=1; b=2"},
+		{name: "attempts", in: lines(host+state+"x1=s; a=1", host+state+"x2=t; "+host+ours+"=u"), want: "a=1"},
+		{name: "attempt, bare", in: lines("a=1; " + state + "x1=s"), want: "a=1"},
+		{name: "attempt, the other prefix", in: lines("a=1; " + secure + state + "x1=s"), want: "a=1"},
+		{name: "attempt without id", in: lines("a=1; " + state + "=s"), want: "a=1"},
+		{name: "attempt without value", in: lines("a=1; " + state + "x1; b=2"), want: "a=1; b=2"},
+		{name: "attempt after a comma", in: lines("a=1," + host + state + "x1=s,b=2"), want: "a=1; b=2"},
+		{name: "attempt after white space", in: lines("a=1 " + state + "x1=s; b=2"), want: "b=2"},
+		{name: "attempt with white space", in: lines("a=1; " + state + "x1 y=s; b=2"), want: "a=1; b=2"},
+		{name: "attempt, PHP dots", in: lines("a=1; .[Host-gateward.client.state.x1=s"), want: "a=1"},
+		{name: "attempt, PHP array", in: lines("a=1; gateward_client_state[x1]=s"), want: "a=1"},
+		{name: "attempt, percent-encoded", in: lines("a=1; %5f_Host-gateward%5Fclient_state%5fx1=s"), want: "a=1"},
+		{name: "token, bare", in: lines("a=1; " + ours + "=s"), want: "a=1"},
+		{name: "token, the other prefix", in: lines("a=1; " + secure + ours + "=s"), want: "a=1"},
+
+		{name: "shorter", in: lines("a=1; gateward_client_state=s"), same: true},
+		{name: "glued", in: lines("a=1; x" + state + "x1=s; __Hostx-" + state + "=s"), same: true},
+		{name: "attempt of another prefix", in: lines("flipt_client_state_x=s"), same: true},
+		{name: "in a value", in: lines("a=" + state + "x1=s"), same: true},
+		{name: "prefix of an accepted name", in: lines(host + flipt + "=s"), same: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, first := range []string{host + ours, secure + ours, ours} {
+				rest, found := credential.NewFinder([]string{first, flipt}).StripCookies(nil, tt.in)
+				if found == tt.same || string(rest) != tt.want {
+					t.Errorf("%s: got %q, %v, want %q, %v", first, rest, found, tt.want, !tt.same)
+				}
+			}
+		})
+	}
+	t.Run("a name of another form has no attempts", func(t *testing.T) {
+		t.Parallel()
+		if rest, found := credential.NewFinder([]string{"session"}).StripCookies(nil, lines("session_client_state_x=1; _client_state_y=2")); found {
+			t.Errorf("got %q", rest)
+		}
+	})
+	t.Run("without names nothing goes", func(t *testing.T) {
+		t.Parallel()
+		if rest, found := credential.NewFinder([]string{""}).StripCookies(nil, lines("=1; a=2; ")); found {
+			t.Errorf("got %q", rest)
+		}
+	})
+}
+
 // readings returns the names that common parsers find in a Cookie header.
 func readings(line string) map[string][]string {
 	var std []string
@@ -168,8 +222,12 @@ func FuzzStripCookies(f *testing.F) {
 		f.Add([]byte(line), []byte("c=3"))
 		f.Add([]byte("z"), []byte(line))
 	}
-	names := []string{s, "se_ss", "__Host-se"}
+	for _, line := range []string{"ss_client_token=1", "__Secure-ss_client_token=1", "ss_client_state_x=1; a=2", "a=1 __Host-ss_client_state_=2", "ss.client.state[x]=1", "a=1,%73s_client_state_y"} {
+		f.Add([]byte(line), []byte("c=3"))
+	}
+	names := []string{"__Host-ss_client_token", s, "se_ss", "__Host-se"}
 	finder := credential.NewFinder(names)
+	names = append(names, "ss_client_token", "__Secure-ss_client_token")
 	f.Fuzz(func(t *testing.T, line1, line2 []byte) {
 		in := [][]byte{line1, line2}
 		rest, found := finder.StripCookies(nil, in)
@@ -182,6 +240,12 @@ func FuzzStripCookies(f *testing.F) {
 		for reading, got := range readings(string(rest)) {
 			for _, n := range names {
 				if slices.Contains(got, n) {
+					t.Errorf("%s still finds %s in %q, which was %q", reading, n, rest, in)
+				}
+			}
+			for _, n := range got {
+				n = strings.TrimPrefix(strings.TrimPrefix(n, "__Host-"), "__Secure-")
+				if strings.HasPrefix(n, "ss_client_state_") {
 					t.Errorf("%s still finds %s in %q, which was %q", reading, n, rest, in)
 				}
 			}

@@ -118,7 +118,7 @@ func (*Method) Claims(c gateward.Credential) bool {
 		return true
 	case gateward.SchemeBearer:
 		return looksLikeJWS(c.Value.Reveal())
-	case gateward.SchemeNone, gateward.SchemeBasic, gateward.SchemeCookie:
+	case gateward.SchemeNone, gateward.SchemeBasic, gateward.SchemeCookie, gateward.SchemeAcceptedCookie:
 	}
 	return false
 }

@@ -228,5 +228,6 @@ func leaks(t *testing.T, what, text string, c gateward.Credential) {
 func schemes() []gateward.Scheme {
 	return []gateward.Scheme{
 		gateward.SchemeNone, gateward.SchemeBearer, gateward.SchemeJWT, gateward.SchemeBasic, gateward.SchemeCookie,
+		gateward.SchemeAcceptedCookie,
 	}
 }

@@ -101,7 +101,7 @@ func (m *Method) Authenticate(_ context.Context, c gateward.Credential) (gatewar
 // find returns the entry of a credential, or nil.
 func (m *Method) find(c gateward.Credential) *entry {
 	switch c.Scheme {
-	case gateward.SchemeBearer, gateward.SchemeCookie:
+	case gateward.SchemeBearer, gateward.SchemeCookie, gateward.SchemeAcceptedCookie:
 	case gateward.SchemeNone, gateward.SchemeJWT, gateward.SchemeBasic:
 		return nil
 	default:

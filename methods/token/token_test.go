@@ -162,7 +162,7 @@ func TestNew_NoRandomness(t *testing.T) {
 func TestSEC_B10_EmptyCredentialNeverMatches(t *testing.T) {
 	t.Parallel()
 	m := newMethod(t, config())
-	for _, s := range []gateward.Scheme{gateward.SchemeNone, gateward.SchemeBearer, gateward.SchemeCookie} {
+	for _, s := range []gateward.Scheme{gateward.SchemeNone, gateward.SchemeBearer, gateward.SchemeCookie, gateward.SchemeAcceptedCookie} {
 		for _, c := range []gateward.Credential{{Scheme: s}, {Scheme: s, Value: gateward.NewSecret("")}} {
 			if _, err := m.Authenticate(t.Context(), c); m.Claims(c) || !errors.Is(err, gateward.ErrInvalidCredential) {
 				t.Errorf("scheme %s: %v", s, err)
