@@ -1,0 +1,215 @@
+// Package clienttoken authenticates the sessions of people: it looks up the
+// client token that a browser sends as a cookie, or a program as a bearer token,
+// asks the session's provider whether the person may still enter, notes that the
+// session was used, and has the provider's tokens refreshed in time.
+//
+// Sessions are begun and ended by loginsvc and kept by the backends below
+// package sessions. What a provider says is verified by its methods.Login.
+package clienttoken
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/methods"
+	"github.com/gateward/gateward/sessions"
+)
+
+const (
+	// touchTimeout is how long a request waits for its use to be noted.
+	touchTimeout = 250 * time.Millisecond
+	// touchRetry is after how long a use that could not be noted is noted again.
+	touchRetry = 10 * time.Second
+)
+
+// Options are the dependencies of a [Method]. All are required.
+type Options struct {
+	Store  sessions.Store
+	Leaser sessions.Leaser
+	// Logins returns the configured login of a method and provider, or nil if
+	// there is none. It is asked on every look at a session, and returns at once.
+	Logins func(method, provider string) methods.Login
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Method authenticates client tokens. It implements [methods.Authenticator] and
+// is safe for concurrent use.
+type Method struct {
+	store  sessions.Store
+	leaser sessions.Leaser
+	logins func(method, provider string) methods.Login
+	logger *slog.Logger
+	now    func() time.Time
+
+	running sync.WaitGroup // flights
+
+	mu      sync.Mutex
+	closed  bool
+	flights map[string]*flight // by session id
+	tries   tries
+	logged  map[string]time.Time // by provider: when a failure was last logged
+}
+
+// New returns a Method. [Method.Close] ends what it does in the background.
+func New(o Options) *Method {
+	return &Method{
+		store: o.Store, leaser: o.Leaser, logins: o.Logins, logger: o.Logger, now: o.Now,
+		flights: make(map[string]*flight), logged: make(map[string]time.Time),
+	}
+}
+
+// Name returns "session".
+func (*Method) Name() string { return "session" }
+
+// Claims accepts what has the form of a client token, as a bearer token or in
+// the cookie that is ours to set. A cookie under another accepted name, which a
+// sibling domain may have set, never carries a session.
+func (*Method) Claims(c gateward.Credential) bool {
+	switch c.Scheme {
+	case gateward.SchemeBearer, gateward.SchemeCookie:
+		return sessions.IsClientToken(c.Value.Reveal())
+	case gateward.SchemeNone, gateward.SchemeJWT, gateward.SchemeBasic, gateward.SchemeAcceptedCookie:
+	}
+	return false
+}
+
+// Authenticate returns the identity of the live session that c names. Its Expiry
+// is when the session ends if it is not used again, and its FreshUntil when its
+// use is to be noted or its tokens are to be refreshed.
+//
+// A session whose provider is not configured any longer is an invalid
+// credential. One whose person may not enter is left alone, because rules can
+// change back: the error is then that of the [methods.Admitter], and the
+// identity is filled in. But when the provider itself says so at a refresh, the
+// session is ended: the provider would have to be asked again for every look.
+//
+// While the provider cannot be reached, a session goes on being used for five
+// minutes after its access token has expired, and is unavailable then; only the
+// provider's refusal ends it.
+func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gateward.Identity, error) {
+	s, err := m.read(ctx, sessions.KeyOf([]byte(c.Value.Reveal())))
+	if err != nil {
+		return gateward.Identity{}, err
+	}
+	login := m.logins(s.Identity.Method, s.Identity.Provider)
+	if login == nil {
+		return gateward.Identity{}, fmt.Errorf("clienttoken: session of %s provider %q, which is not configured: %w",
+			s.Identity.Method, s.Identity.Provider, gateward.ErrInvalidCredential)
+	}
+	s, refresh, err := m.refreshed(ctx, s, login)
+	if err != nil {
+		if errors.Is(err, gateward.ErrNotAdmitted) {
+			return identityOf(&s, time.Time{}), err
+		}
+		return gateward.Identity{}, err
+	}
+	if a, ok := login.(methods.Admitter); ok {
+		if err := a.Admit(&s.Identity); err != nil {
+			return identityOf(&s, time.Time{}), fmt.Errorf("clienttoken: admit: %w", err)
+		}
+	}
+	touch := m.touch(ctx, &s)
+	return identityOf(&s, earliest(refresh, touch)), nil
+}
+
+// read returns the session with this key. What is kept under its id and is not
+// it, is no session.
+func (m *Method) read(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	id := sessions.IDOf(key)
+	s, err := m.store.Get(ctx, id)
+	switch {
+	case err == nil && subtle.ConstantTimeCompare(s.Key[:], key[:]) == 1:
+		return s, nil
+	case err == nil || errors.Is(err, sessions.ErrTampered):
+		m.logger.LogAttrs(ctx, slog.LevelError, "session record is not authentic", slog.String("session_id", id))
+		return sessions.Session{}, fmt.Errorf("clienttoken: session record is not authentic: %w", gateward.ErrInvalidCredential)
+	case errors.Is(err, sessions.ErrNotFound):
+		return sessions.Session{}, fmt.Errorf("clienttoken: no such session: %w", gateward.ErrInvalidCredential)
+	}
+	return sessions.Session{}, fmt.Errorf("clienttoken: read session: %w", unavailable(err))
+}
+
+// touch notes that s is used, if that was not noted lately, and returns when to
+// do so again; the zero time if nothing depends on it. The request does not
+// fail, and hardly waits, when it cannot be noted: the session then merely ends
+// as early as it would have.
+func (m *Method) touch(ctx context.Context, s *sessions.Session) time.Time {
+	interval := sessions.TouchInterval
+	if s.IdleTimeout > 0 {
+		interval = min(interval, s.IdleTimeout/2)
+	}
+	now := m.now()
+	next := s.LastSeenAt.Add(interval)
+	if !now.Before(next) {
+		ctx, cancel := context.WithTimeout(ctx, touchTimeout)
+		defer cancel()
+		if err := m.store.Touch(ctx, s.ID, now); err != nil {
+			if m.mayLog("touch") {
+				m.logger.LogAttrs(ctx, slog.LevelWarn, "use of session cannot be noted", failure(s, err)...)
+			}
+			next = now.Add(min(touchRetry, interval))
+		} else {
+			s.LastSeenAt = now
+			next = now.Add(interval)
+		}
+	}
+	if s.IdleTimeout <= 0 {
+		return time.Time{}
+	}
+	return next
+}
+
+// identityOf returns the identity of s, to be looked at again at look unless
+// that is zero.
+func identityOf(s *sessions.Session, look time.Time) gateward.Identity {
+	id := s.Identity
+	id.SessionID, id.Expiry, id.FreshUntil = s.ID, s.Deadline(), time.Time{}
+	if look.Before(id.Expiry) {
+		id.FreshUntil = look
+	}
+	return id
+}
+
+// mayLog reports whether a failure that every session may meet at once is to be
+// logged: no more than once in a while for each what.
+func (m *Method) mayLog(what string) bool {
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last, ok := m.logged[what]; ok && now.Sub(last) < logInterval {
+		return false
+	}
+	m.logged[what] = now
+	return true
+}
+
+// failure returns what is logged of a session that meets err.
+func failure(s *sessions.Session, err error) []slog.Attr {
+	return []slog.Attr{
+		slog.String("auth_method", s.Identity.Method), slog.String("provider", s.Identity.Provider),
+		slog.String("session_id", s.ID), slog.String("err", err.Error()),
+	}
+}
+
+// earliest returns the earlier of two times, of which a zero one is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
+
+// unavailable makes err count as nobody's fault but ours.
+func unavailable(err error) error {
+	if errors.Is(err, gateward.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", gateward.ErrUnavailable, err)
+}

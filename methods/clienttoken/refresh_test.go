@@ -1,0 +1,617 @@
+package clienttoken_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/methods/clienttoken"
+	"github.com/gateward/gateward/sessions"
+)
+
+// together has n requests come at once, one by one on each replica.
+func together(t *testing.T, n int, c gateward.Credential, replicas ...*clienttoken.Method) []gateward.Identity {
+	t.Helper()
+	ids := make([]gateward.Identity, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			id, err := replicas[i%len(replicas)].Authenticate(t.Context(), c)
+			if err != nil {
+				t.Errorf("request %d: %v", i, err)
+			}
+			ids[i] = id
+		})
+	}
+	wg.Wait()
+	return ids
+}
+
+func TestSEC_D18_OneRefreshForAllRequests(t *testing.T) {
+	t.Parallel()
+	for _, replicas := range []int{1, 2, 3} {
+		for _, delay := range []time.Duration{0, 300 * time.Millisecond, 3 * time.Second} {
+			t.Run(fmt.Sprintf("%d replicas, %v", replicas, delay), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.op.set(func(p *provider) { p.delay = delay })
+					var all []*clienttoken.Method
+					for range replicas {
+						all = append(all, w.replica())
+					}
+					c, s := w.begin(expiring(time.Hour))
+					time.Sleep(time.Hour + time.Second)
+					for i, id := range together(t, 100, c, all...) {
+						if id.Groups[0] != "fresh-1" || !id.AllScopes || !id.AuthTime.Equal(s.Identity.AuthTime) || id.Method != "oidc" || id.Provider != "op" {
+							t.Errorf("request %d: got %+v", i, id)
+						}
+					}
+					if n := w.op.count(); n != 1 {
+						t.Errorf("the provider was asked %d times", n)
+					}
+					kept, err := w.store.Get(t.Context(), s.ID)
+					if err != nil || kept.Revision != 2 || !strings.HasPrefix(kept.Tokens.RefreshToken.Reveal(), "refresh-1") {
+						t.Errorf("got %v, revision %d", err, kept.Revision)
+					}
+					if kept.Tokens.SID != "sid-0" || kept.Tokens.IDToken.Reveal() != "id-0" {
+						t.Errorf("what the provider did not send again is lost: %q", kept.Tokens.SID)
+					}
+					// And so on: each new token is used once.
+					time.Sleep(time.Hour)
+					together(t, 20, c, all...)
+					if n := w.op.count(); n != 2 {
+						t.Errorf("the provider was asked %d times", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestRefresh_AheadInTheBackground(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		due := s.Tokens.Expiry.Add(-time.Minute)
+		if id := must(t, m, c); !id.FreshUntil.Equal(due) {
+			t.Errorf("got fresh until %v, want %v", id.FreshUntil, due)
+		}
+		time.Sleep(time.Until(due) - time.Second)
+		must(t, m, c)
+		synctest.Wait()
+		if n := w.op.count(); n != 0 {
+			t.Errorf("asked %d times before it is due", n)
+		}
+		w.op.set(func(p *provider) { p.delay = 20 * time.Second })
+		time.Sleep(time.Second)
+		now := time.Now()
+		for range 10 {
+			if id := must(t, m, c); id.Groups[0] != "dev" || !id.FreshUntil.Equal(now.Add(5*time.Second)) {
+				t.Errorf("got %v, fresh until %v", id.Groups, id.FreshUntil)
+			}
+		}
+		if took := time.Since(now); took != 0 {
+			t.Errorf("requests waited for %v", took)
+		}
+		time.Sleep(21 * time.Second)
+		if id := must(t, m, c); id.Groups[0] != "fresh-1" {
+			t.Errorf("got %v", id.Groups)
+		}
+		if n := w.op.count(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+func TestRefresh_ShortTokens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(100 * time.Second))
+		if id := must(t, m, c); !id.FreshUntil.Equal(s.Tokens.Expiry.Add(-10 * time.Second)) {
+			t.Errorf("got fresh until %v", id.FreshUntil)
+		}
+	})
+}
+
+func TestRefresh_NotWithoutTokens(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*sessions.Session){
+		"no refresh token": func(s *sessions.Session) { s.Tokens.RefreshToken = gateward.Secret{} },
+		"no expiry":        func(s *sessions.Session) { s.Tokens.Expiry = time.Time{} },
+		"no tokens":        func(s *sessions.Session) { s.Tokens = gateward.Tokens{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				m := w.replica()
+				c, _ := w.begin(func(s *sessions.Session) { expiring(time.Hour)(s); edit(s) })
+				time.Sleep(3 * time.Hour)
+				if id := must(t, m, c); !id.FreshUntil.IsZero() || w.op.count() != 0 {
+					t.Errorf("fresh until %v, asked %d times", id.FreshUntil, w.op.count())
+				}
+			})
+		})
+	}
+}
+
+func TestSEC_D18_RefusalEndsTheSession(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*provider){
+		"invalid_grant": func(p *provider) { clear(p.valid) },
+		"another person": func(p *provider) {
+			p.edit = func(id *gateward.Identity, _ *gateward.Tokens) { id.Subject = "eve" }
+		},
+		"another issuer": func(p *provider) {
+			p.edit = func(id *gateward.Identity, _ *gateward.Tokens) { id.Issuer = "https://other.example" }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				a, b := w.replica(), w.replica()
+				c, s := w.begin(expiring(time.Hour))
+				w.op.set(edit)
+				w.op.set(func(p *provider) { p.delay = time.Second })
+				time.Sleep(2 * time.Hour)
+				var wg sync.WaitGroup
+				for range 10 {
+					for _, m := range []*clienttoken.Method{a, b} {
+						wg.Go(func() { wantErr(t, m, c, gateward.ErrInvalidCredential) })
+					}
+				}
+				wg.Wait()
+				if _, err := w.store.Get(t.Context(), s.ID); !errors.Is(err, sessions.ErrNotFound) {
+					t.Errorf("got %v, want it gone", err)
+				}
+				if n := w.op.count(); n != 1 {
+					t.Errorf("asked %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func TestSEC_D19_WhoMayNotEnterAnyLongerIsOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		// The provider itself finds out, for instance by its membership API.
+		w.op.err = fmt.Errorf("op: %w", &gateward.NotAdmittedError{Rule: "allowed_groups"})
+		time.Sleep(time.Hour)
+		if id := wantErr(t, m, c, gateward.ErrNotAdmitted); id.Subject != "ada" || id.SessionID != s.ID {
+			t.Errorf("got %+v, want the person who is refused", id)
+		}
+		wantErr(t, m, c, gateward.ErrInvalidCredential)
+
+		// The rule finds out, from the groups that the refresh brought.
+		w.op.set(func(p *provider) { p.err = nil })
+		w.op.admit = func(id *gateward.Identity) error {
+			if id.Groups[0] != "dev" {
+				return &gateward.NotAdmittedError{Rule: "allowed_groups"}
+			}
+			return nil
+		}
+		c, _ = w.begin(expiring(time.Hour))
+		must(t, m, c)
+		time.Sleep(time.Hour)
+		wantErr(t, m, c, gateward.ErrNotAdmitted)
+	})
+}
+
+func TestSEC_D18_NetworkFailureEndsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		w.op.set(func(p *provider) { p.err = errors.New("connection refused") })
+		time.Sleep(time.Hour)
+		end := s.Tokens.Expiry.Add(5 * time.Minute)
+		for time.Now().Before(end) {
+			id := must(t, m, c)
+			if id.Groups[0] != "dev" || id.FreshUntil.After(end) || !id.FreshUntil.After(time.Now()) {
+				t.Fatalf("got %v, fresh until %v", id.Groups, id.FreshUntil)
+			}
+			time.Sleep(250 * time.Millisecond)
+		}
+		if n := w.op.count(); n < 50 || n > 61 {
+			t.Errorf("asked %d times in five minutes, want one in five seconds", n)
+		}
+		if n := strings.Count(w.logs.String(), "session cannot be refreshed"); n < 20 || n > 31 {
+			t.Errorf("logged %d times in five minutes, want one in ten seconds", n)
+		}
+		for range 20 {
+			wantErr(t, m, c, gateward.ErrUnavailable)
+			time.Sleep(time.Second)
+		}
+		w.op.set(func(p *provider) { p.err = nil })
+		time.Sleep(5 * time.Second)
+		if id := must(t, m, c); !strings.HasPrefix(id.Groups[0], "fresh-") {
+			t.Errorf("got %v", id.Groups)
+		}
+	})
+}
+
+func TestRefresh_SlowProvider(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, _ := w.begin(expiring(time.Hour))
+		w.op.set(func(p *provider) { p.delay = 20 * time.Second })
+		time.Sleep(time.Hour)
+
+		// A request that has little time gets its answer within it.
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if id, err := m.Authenticate(ctx, c); err != nil || id.Groups[0] != "dev" || ctx.Err() != nil {
+			t.Errorf("got %v, %v after %v", id.Groups, err, time.Since(begun))
+		}
+		// One that has more waits for four seconds from the beginning.
+		if id := must(t, m, c); id.Groups[0] != "dev" || time.Since(begun) != 4*time.Second {
+			t.Errorf("got %v after %v", id.Groups, time.Since(begun))
+		}
+		// Nobody waits again for what is slow.
+		if must(t, m, c); time.Since(begun) != 4*time.Second {
+			t.Errorf("waited until %v", time.Since(begun))
+		}
+		time.Sleep(17 * time.Second)
+		if id := must(t, m, c); id.Groups[0] != "fresh-1" || w.op.count() != 1 {
+			t.Errorf("got %v, asked %d times", id.Groups, w.op.count())
+		}
+
+		// Who comes back after the grace is over waits, and is told to come again.
+		time.Sleep(3 * time.Hour)
+		wantErr(t, m, c, gateward.ErrUnavailable)
+		time.Sleep(17 * time.Second)
+		must(t, m, c)
+	})
+}
+
+func TestRefresh_CancelledRequestDoesNotEndIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, _ := w.begin(expiring(time.Hour))
+		w.op.set(func(p *provider) { p.delay = time.Second })
+		time.Sleep(2 * time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := m.Authenticate(ctx, c); !errors.Is(err, gateward.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		if id := must(t, m, c); id.Groups[0] != "fresh-1" || w.op.count() != 1 {
+			t.Errorf("got %v, asked %d times", id.Groups, w.op.count())
+		}
+	})
+}
+
+func TestRefresh_LeaseIsRenewed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.replica(), w.replica()
+		c, _ := w.begin(expiring(time.Hour))
+		w.op.set(func(p *provider) { p.delay = 25 * time.Second })
+		time.Sleep(time.Hour)
+		for range 24 { // the lease alone lasts for ten seconds
+			must(t, a, c)
+			must(t, b, c)
+			time.Sleep(time.Second)
+		}
+		time.Sleep(5 * time.Second)
+		for _, m := range []*clienttoken.Method{a, b} {
+			if id := must(t, m, c); id.Groups[0] != "fresh-1" {
+				t.Errorf("got %v", id.Groups)
+			}
+		}
+		if n := w.op.count(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+func TestRefresh_ReplicaDies(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		if l, err := w.store.Acquire(t.Context(), "refresh:"+s.ID, 10*time.Second); err != nil || l == nil {
+			t.Fatalf("got %v, %v", l, err)
+		}
+		begun := time.Now()
+		if id := must(t, m, c); id.Groups[0] != "dev" || time.Since(begun) > 4*time.Second {
+			t.Errorf("got %v after %v", id.Groups, time.Since(begun))
+		}
+		time.Sleep(10 * time.Second)
+		if id := must(t, m, c); id.Groups[0] != "fresh-1" {
+			t.Errorf("got %v", id.Groups)
+		}
+	})
+}
+
+func TestRefresh_SomebodyElseWasFaster(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		// Another replica, which has lost its lease, replaces the session while the
+		// provider answers us: with success, or by refusing the token that it
+		// replaced.
+		for _, refuse := range []bool{false, true} {
+			c, s := w.begin(expiring(time.Hour))
+			time.Sleep(time.Hour)
+			w.op.set(func(p *provider) {
+				p.during = func() {
+					s.Identity.Groups = []string{"theirs"}
+					s.Tokens.Expiry, s.Revision = time.Now().Add(time.Hour), 1
+					if err := w.store.Replace(context.Background(), s); err != nil {
+						t.Error(err)
+					}
+					if refuse {
+						w.op.set(func(p *provider) { clear(p.valid) })
+					}
+				}
+			})
+			if id := must(t, m, c); id.Groups[0] != "theirs" {
+				t.Errorf("got %v", id.Groups)
+			}
+		}
+	})
+}
+
+func TestRefresh_BetweenTheLookAndTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		w.store.acquiring = func() {
+			s.Identity.Groups = []string{"theirs"}
+			s.Tokens.Expiry, s.Revision = time.Now().Add(time.Hour), 1
+			if err := w.store.Replace(context.Background(), s); err != nil {
+				t.Error(err)
+			}
+		}
+		if id := must(t, m, c); id.Groups[0] != "theirs" || w.op.count() != 0 {
+			t.Errorf("got %v, asked %d times", id.Groups, w.op.count())
+		}
+
+		// Nor does what it has read before count when the session ends earlier now.
+		c, s = w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		end := time.Now().Add(time.Minute)
+		w.store.acquiring = func() {
+			if err := w.store.Expire(context.Background(), s.ID, end); err != nil {
+				t.Error(err)
+			}
+		}
+		if id := must(t, m, c); id.Groups[0] != "fresh-1" || !id.Expiry.Equal(end) {
+			t.Errorf("got %v, expiry %v, want %v", id.Groups, id.Expiry, end)
+		}
+	})
+}
+
+func TestRefresh_SessionEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		w.op.during = func() {
+			if err := w.store.Store.Delete(context.Background(), s.ID); err != nil {
+				t.Error(err)
+			}
+		}
+		wantErr(t, m, c, gateward.ErrInvalidCredential)
+		wantErr(t, m, c, gateward.ErrInvalidCredential)
+	})
+}
+
+func TestRefresh_SessionIsShortenedMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		end := time.Now().Add(time.Minute)
+		w.op.during = func() {
+			if err := w.store.Expire(context.Background(), s.ID, end); err != nil {
+				t.Error(err)
+			}
+		}
+		must(t, m, c)
+		if id := must(t, m, c); !id.Expiry.Equal(end) {
+			t.Errorf("got expiry %v, want %v", id.Expiry, end)
+		}
+	})
+}
+
+func TestSEC_D18_RotatedTokensSurviveTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, s := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		w.store.set("replace", errDown)
+		for range 30 { // seconds
+			if id := must(t, m, c); id.Groups[0] != "fresh-1" {
+				t.Errorf("got %v", id.Groups)
+			}
+			time.Sleep(time.Second)
+		}
+		w.store.set("replace", nil)
+		time.Sleep(3 * time.Second)
+		kept, err := w.store.Get(t.Context(), s.ID)
+		if err != nil || kept.Revision != 2 || !strings.HasPrefix(kept.Tokens.RefreshToken.Reveal(), "refresh-1") {
+			t.Errorf("got %v, revision %d", err, kept.Revision)
+		}
+		if must(t, m, c); w.op.count() != 1 {
+			t.Errorf("asked %d times", w.op.count())
+		}
+
+		// For longer than a minute it is not tried.
+		c, _ = w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		w.store.set("replace", errHangs)
+		must(t, m, c)
+		time.Sleep(65 * time.Second)
+		n := w.store.count("replace")
+		time.Sleep(time.Minute)
+		if w.store.count("replace") != n || !strings.Contains(w.logs.String(), "refreshed tokens are lost") {
+			t.Errorf("tried %d times, then %d", n, w.store.count("replace"))
+		}
+	})
+}
+
+func TestRefresh_StoreFailsOnTheWay(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"acquire", "delete"} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				m := w.replica()
+				c, s := w.begin(expiring(time.Hour))
+				time.Sleep(time.Hour)
+				w.store.set(op, errHangs)
+				if op == "delete" { // refused, and it cannot be ended: it is over all the same
+					w.op.set(func(p *provider) { clear(p.valid) })
+					wantErr(t, m, c, gateward.ErrInvalidCredential)
+					wantErr(t, m, c, gateward.ErrInvalidCredential)
+					w.store.set(op, nil)
+					time.Sleep(5 * time.Second)
+					wantErr(t, m, c, gateward.ErrInvalidCredential)
+					if _, err := w.store.Get(t.Context(), s.ID); !errors.Is(err, sessions.ErrNotFound) {
+						t.Errorf("got %v, want it gone", err)
+					}
+					return
+				}
+				if id := must(t, m, c); id.Groups[0] != "dev" {
+					t.Errorf("got %v", id.Groups)
+				}
+				w.store.set(op, nil)
+				time.Sleep(10 * time.Second)
+				if id := must(t, m, c); id.Groups[0] != "fresh-1" {
+					t.Errorf("got %v", id.Groups)
+				}
+			})
+		})
+	}
+}
+
+func TestSEC_A03_PanicInTheBackground(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, _ := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		w.op.during = func() { panic("in a provider") }
+		if id := must(t, m, c); id.Groups[0] != "dev" {
+			t.Errorf("got %v", id.Groups)
+		}
+		w.op.set(func(p *provider) { p.during = nil })
+		time.Sleep(6 * time.Second)
+		if id := must(t, m, c); id.Groups[0] != "fresh-2" {
+			t.Errorf("got %v: the lease of the one that panicked is not released", id.Groups)
+		}
+		if !strings.Contains(w.logs.String(), "refresh of session panicked") {
+			t.Error("not logged")
+		}
+	})
+}
+
+func TestRefresh_Bounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		var all []gateward.Credential
+		for range 200 {
+			c, _ := w.begin(expiring(time.Hour))
+			all = append(all, c)
+		}
+		w.op.set(func(p *provider) { p.delay = 10 * time.Second })
+		time.Sleep(time.Hour - 30*time.Second)
+		for _, c := range all {
+			must(t, m, c)
+		}
+		synctest.Wait()
+		if w.op.peak() != 64 {
+			t.Errorf("%d refreshes at once, want 64", w.op.peak())
+		}
+		time.Sleep(11 * time.Second)
+		for _, c := range all {
+			must(t, m, c)
+		}
+		synctest.Wait()
+		if w.op.peak() != 64 || w.op.count() != 128 {
+			t.Errorf("%d refreshes at once, %d in all", w.op.peak(), w.op.count())
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		delay, want time.Duration
+		kept        uint64
+	}{
+		{delay: time.Second, want: time.Second, kept: 2},     // it may finish
+		{delay: time.Minute, want: 2 * time.Second, kept: 1}, // it has to end
+	} {
+		t.Run(tt.delay.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				m := w.replica()
+				c, s := w.begin(expiring(time.Hour))
+				time.Sleep(time.Hour - time.Second)
+				w.op.set(func(p *provider) { p.delay = tt.delay })
+				must(t, m, c)
+				synctest.Wait()
+				begun := time.Now()
+				if err := m.Close(); err != nil || time.Since(begun) != tt.want {
+					t.Errorf("got %v after %v, want %v", err, time.Since(begun), tt.want)
+				}
+				if kept, err := w.store.Get(t.Context(), s.ID); err != nil || kept.Revision != tt.kept {
+					t.Errorf("got %v, revision %d, want %d", err, kept.Revision, tt.kept)
+				}
+				time.Sleep(2 * time.Hour)
+				n := w.op.count()
+				if _, err := m.Authenticate(t.Context(), c); !errors.Is(err, gateward.ErrUnavailable) || w.op.count() != n {
+					t.Errorf("after Close: got %v, asked %d times more", err, w.op.count()-n)
+				}
+			})
+		})
+	}
+}

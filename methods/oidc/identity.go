@@ -1,0 +1,261 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gateward/gateward"
+)
+
+// mapping says where in the claims each part of an identity is.
+type mapping struct {
+	email, name, picture, sub expression
+	groups                    expression
+	// needsEmail and needsGroups say what the userinfo endpoint is asked for if
+	// the ID token lacks it.
+	needsEmail, needsGroups bool
+}
+
+func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping {
+	m := mapping{
+		email: expression{"email"}, name: expression{"name"}, picture: expression{"picture"}, sub: expression{"sub"},
+		groups:      expression{"groups"},
+		needsEmail:  slices.Contains(c.Scopes, "email"),
+		needsGroups: c.GroupsClaim != "" || len(c.AllowedGroups) > 0,
+	}
+	to := map[string]*expression{"email": &m.email, "name": &m.name, "picture": &m.picture, "sub": &m.sub}
+	for _, k := range slices.Sorted(maps.Keys(c.ClaimsMapping)) {
+		if to[k] == nil {
+			p.add(key("claims_mapping"), fmt.Sprintf("invalid claim key %q", k), "use email, name, picture or sub")
+			continue
+		}
+		e, err := parseExpression(c.ClaimsMapping[k])
+		if err != nil {
+			p.add(key("claims_mapping"), fmt.Sprintf("invalid expression for key %q: %q %v", k, c.ClaimsMapping[k], err),
+				"write the name of a claim, or a JSON pointer such as /user/email")
+			continue
+		}
+		*to[k] = e
+	}
+	if c.GroupsClaim != "" {
+		e, err := parseExpression(c.GroupsClaim)
+		if err != nil {
+			p.add(key("groups_claim"), fmt.Sprintf("%q %v", c.GroupsClaim, err),
+				"write the name of a claim, or a JSON pointer such as /realm_access/roles")
+		}
+		m.groups = e
+	}
+	return m
+}
+
+// userinfo returns what the userinfo endpoint adds, or nil if it is not asked:
+// because nothing is missing, because there is none, or because it refused and
+// nobody has configured that it must not.
+func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret) (map[string]any, error) {
+	_, hasGroups := p.config.mapping.groups.find(claims)
+	hasEmail := p.config.mapping.email.findString(claims) != ""
+	missing := p.config.mapping.needsGroups && !hasGroups || p.config.mapping.needsEmail && !hasEmail
+	if !p.config.FetchExtraUserInfo && !missing || m.userinfoURL == "" {
+		return nil, nil
+	}
+	info, err := getJSON(ctx, p.peer.tokens, m.userinfoURL, access)
+	if err != nil {
+		refused := (*statusError)(nil)
+		definite := errors.As(err, &refused) && refused.status/100 == 4 && !(&refusal{status: refused.status}).transient()
+		p.peer.onRequest(opUserinfo, definite)
+		p.logger.LogAttrs(ctx, slog.LevelWarn, "userinfo not available", slog.Any("err", err))
+		if definite && !p.config.FetchExtraUserInfo {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("oidc: ask %s for userinfo: %w: %w", p.name, gateward.ErrUnavailable, err)
+	}
+	p.peer.onRequest(opUserinfo, true)
+	// Without this the access token of one person would bring the attributes of
+	// another (OpenID Connect Core §5.3.2).
+	if info["sub"] != claims["sub"] {
+		return nil, invalid("userinfo is about somebody else, or does not say about whom")
+	}
+	return info, nil
+}
+
+// identity makes the identity of verified claims and of userinfo, which only
+// fills what they lack. It fails where groups are needed and the provider sent a
+// reference to them; the identity is then filled in without.
+func (p *Provider) identity(claims, info map[string]any) (gateward.Identity, error) {
+	sub, _ := claims["sub"].(string)
+	all := merge(claims, info)
+	id := gateward.Identity{
+		Principal: gateward.Principal{Issuer: p.config.IssuerURL, Subject: sub},
+		Method:    name,
+		Provider:  p.name,
+		Name:      p.config.mapping.name.either(claims, info),
+		AllScopes: true,
+		Claims:    all,
+		AuthTime:  authTime(claims, p.now()),
+	}
+	var said bool
+	id.Email, id.EmailVerified, said = p.config.mapping.address(claims, info)
+	metadata, err := p.metadata(claims, info, id, said)
+	if err != nil {
+		return gateward.Identity{}, err
+	}
+	id.Metadata = metadata
+	if id.Groups, err = p.groups(claims, info); err != nil {
+		return id, err
+	}
+	return id, nil
+}
+
+// merge returns claims with those of userinfo laid over them, except for those
+// that a signature has to stand for.
+func merge(claims, info map[string]any) map[string]any {
+	all := maps.Clone(claims)
+	for k, v := range info {
+		switch k {
+		case "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr", "sid", "at_hash", "c_hash", "typ":
+			continue
+		}
+		all[k] = v
+	}
+	return all
+}
+
+// either returns the string in claims, or else in info.
+func (e expression) either(claims, info map[string]any) string {
+	if s := e.findString(claims); s != "" {
+		return s
+	}
+	return e.findString(info)
+}
+
+// address returns the e-mail address, whether the provider says that it is
+// verified, and whether it says anything of that.
+func (m *mapping) address(claims, info map[string]any) (address string, verified, said bool) {
+	address = m.email.findString(claims)
+	from := claims
+	if address == "" {
+		address, from = m.email.findString(info), info
+	}
+	// Of an address from a claim of another name, email_verified says nothing.
+	if address == "" || m.email[len(m.email)-1] != "email" {
+		return address, false, false
+	}
+	at := m.email.sibling("email_verified")
+	v, present := at.find(from)
+	if !present && m.email.findString(info) == address {
+		v, present = at.find(info)
+	}
+	verified, said = boolean(v)
+	return address, verified, present && said
+}
+
+// boolean reads a bool, or the strings that some providers send for one, exactly
+// these. Anything else is false.
+func boolean(v any) (value, ok bool) {
+	switch v {
+	case true, "true":
+		return true, true
+	case false, "false":
+		return false, true
+	}
+	return false, false
+}
+
+// groups returns the groups of the ID token, or else of userinfo: an array of
+// strings, or one group as a string, which is never split.
+func (p *Provider) groups(claims, info map[string]any) ([]string, error) {
+	v, ok := p.config.mapping.groups.find(claims)
+	if !ok {
+		v, ok = p.config.mapping.groups.find(info)
+	}
+	switch {
+	case ok:
+		list, isList := groupList(v)
+		if !isList {
+			p.logger.Warn("groups claim ignored: neither a string nor an array of strings")
+		}
+		return list, nil
+	case p.config.mapping.needsGroups && (overage(claims, p.config.mapping.groups) || overage(info, p.config.mapping.groups)):
+		p.logger.Warn("the provider sent a reference instead of groups",
+			slog.String("remedy", "have it send only the groups that are assigned to this application"))
+		return nil, fmt.Errorf("oidc: too many groups for the ID token: %w", &gateward.NotAdmittedError{Rule: ruleGroupsClaim})
+	}
+	return nil, nil
+}
+
+// groupList reads a groups claim.
+func groupList(v any) ([]string, bool) {
+	if s, ok := v.(string); ok && s != "" {
+		return []string{s}, true
+	}
+	array, ok := v.([]any)
+	if !ok {
+		return nil, false
+	}
+	list := make([]string, len(array))
+	for n, element := range array {
+		if list[n], ok = element.(string); !ok {
+			return nil, false
+		}
+	}
+	return list, true
+}
+
+// overage reports whether the claim is a distributed one (OpenID Connect Core
+// §5.6.2): the provider has too many groups for a token and sends an address.
+func overage(claims map[string]any, at expression) bool {
+	names, _ := claims["_claim_names"].(map[string]any)
+	_, named := names[at[0]]
+	has, _ := boolean(claims["hasgroups"])
+	return named || has && at[0] == "groups"
+}
+
+// authTime returns when the person authenticated, or else when the token was
+// issued; never a time to come, which would look fresh for long.
+func authTime(claims map[string]any, now time.Time) time.Time {
+	at, ok := numericDate(claims["auth_time"])
+	if !ok {
+		at, _ = numericDate(claims["iat"])
+	}
+	if at.After(now) {
+		return now
+	}
+	return at
+}
+
+// metadata returns the attributes under Flipt's names, with what is missing left
+// out.
+func (p *Provider) metadata(claims, info map[string]any, id gateward.Identity, verifiedSaid bool) (map[string]string, error) {
+	all, err := json.Marshal(id.Claims)
+	if err != nil {
+		return nil, invalid("the claims cannot be written as JSON")
+	}
+	m := map[string]string{
+		"io.flipt.auth.oidc.provider": p.name,
+		"io.flipt.auth.claims":        string(all),
+	}
+	set := func(key, value string) {
+		if value != "" {
+			m[key] = value
+		}
+	}
+	picture := p.config.mapping.picture.either(claims, info)
+	set("io.flipt.auth.oidc.email", id.Email)
+	set("io.flipt.auth.oidc.name", id.Name)
+	set("io.flipt.auth.oidc.picture", picture)
+	set("io.flipt.auth.oidc.profile", expression{"profile"}.either(claims, info))
+	set("io.flipt.auth.oidc.sub", p.config.mapping.sub.either(claims, info))
+	set("io.flipt.auth.email", id.Email)
+	set("io.flipt.auth.name", id.Name)
+	set("io.flipt.auth.picture", picture)
+	if verifiedSaid {
+		m["io.flipt.auth.oidc.email_verified"] = fmt.Sprint(id.EmailVerified)
+	}
+	return m, nil
+}

@@ -1,0 +1,287 @@
+package oidc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/methods"
+)
+
+// Provider is login with one OpenID provider. It implements methods.Login and
+// every optional interface beside it, and is safe for concurrent use.
+type Provider struct {
+	config settings
+	name   string
+	emails emailRules
+	peer   *peerUse
+	logger *slog.Logger
+	now    func() time.Time
+}
+
+var (
+	_ methods.Login               = (*Provider)(nil)
+	_ methods.Admitter            = (*Provider)(nil)
+	_ methods.Refresher           = (*Provider)(nil)
+	_ methods.EndSessionURLer     = (*Provider)(nil)
+	_ methods.LogoutTokenVerifier = (*Provider)(nil)
+)
+
+// newProvider returns the provider of that name, or nil if any of its problems is
+// not a warning.
+func newProvider(ctx context.Context, name string, c Config, rules emailRules, o Options, p *problems) *Provider {
+	before := len(p.errs)
+	s := c.Providers[name].check(name, p)
+	if len(p.errs) > before {
+		return nil
+	}
+	s.redirectURI += CallbackPath(name)
+	if len(rules) > 0 {
+		s.warnOfEmails(keyOf(name), p)
+	}
+	provider := &Provider{
+		config: s, name: name, emails: rules, now: o.Now,
+		logger: o.Logger.With(slog.String("provider", name)),
+	}
+	ttl := cmp.Or(c.CacheTTL, DefaultCacheTTL)
+	if provider.peer = o.Previous.share(originOf(name, &s, ttl)); provider.peer == nil {
+		provider.peer = newPeer(ctx, name, &s, ttl, o)
+	}
+	return provider
+}
+
+// Method returns "oidc".
+func (*Provider) Method() string { return name }
+
+// Name returns the provider's name in the configuration.
+func (p *Provider) Name() string { return p.name }
+
+// DisplayName returns what a person reads, the name if nothing is configured.
+func (p *Provider) DisplayName() string { return cmp.Or(p.config.DisplayName, p.name) }
+
+// FrontChannel reports whether the provider may end sessions through the browser
+// (OpenID Connect Front-Channel Logout 1.0), and which issuer it must name then.
+func (p *Provider) FrontChannel() (allowed bool, issuer string) {
+	return p.config.AllowFrontChannelLogout, p.config.IssuerURL
+}
+
+// AuthCodeURL implements [methods.Login].
+func (p *Provider) AuthCodeURL(ctx context.Context, a methods.Attempt) (string, error) {
+	if a.State == "" || a.Nonce == "" || p.config.pkce && a.Verifier.Reveal() == "" {
+		return "", errors.New("oidc: the attempt lacks state, nonce or verifier")
+	}
+	m, err := p.peer.metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(m.authorizationURL)
+	if err != nil {
+		return "", fmt.Errorf("oidc: authorization endpoint of %s: %w", p.name, gateward.ErrUnavailable)
+	}
+	// Set, never added: of a parameter that is there twice nobody knows which
+	// counts (RFC 6749 §3.1). The endpoint's own are kept.
+	v := u.Query()
+	set := func(name, value string) {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	set("prompt", p.config.Prompt)
+	for name, value := range p.config.AuthorizeParameters {
+		v.Set(name, value)
+	}
+	set("prompt", a.Prompt)
+	set("login_hint", a.LoginHint)
+	if age := p.maxAge(a); age != nil {
+		set("max_age", strconv.FormatInt(int64(*age/time.Second), 10))
+	}
+	set("response_type", "code")
+	set("client_id", p.config.ClientID)
+	set("redirect_uri", p.config.redirectURI)
+	set("scope", strings.Join(p.config.scopes, " "))
+	set("state", a.State)
+	set("nonce", a.Nonce)
+	if p.config.pkce {
+		// Whatever the metadata says of methods: plain would give the verifier
+		// to whoever sees this address, and who does not know S256 ignores it.
+		set("code_challenge", oauth2.S256ChallengeFromVerifier(a.Verifier.Reveal()))
+		set("code_challenge_method", "S256")
+	}
+	u.RawQuery = v.Encode()
+	return u.String(), nil
+}
+
+// maxAge returns the max_age of an attempt, nil for none.
+func (p *Provider) maxAge(a methods.Attempt) *time.Duration {
+	if a.MaxAge != nil {
+		return a.MaxAge
+	}
+	return p.config.MaxAge
+}
+
+// Exchange implements [methods.Login].
+func (p *Provider) Exchange(ctx context.Context, c methods.Callback, a methods.Attempt) (gateward.Identity, gateward.Tokens, error) {
+	m, err := p.peer.metadata(ctx)
+	if err != nil {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	if err := p.checkIssuer(c.Issuer, m); err != nil {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	if c.Code.Reveal() == "" {
+		return gateward.Identity{}, gateward.Tokens{}, invalid("the callback has no code")
+	}
+	t, err := p.redeem(ctx, m, c.Code, a.Verifier)
+	if err != nil {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	if t.IDToken.Reveal() == "" {
+		return gateward.Identity{}, gateward.Tokens{}, invalid("the provider sent no ID token")
+	}
+	claims, err := p.verifyIDToken(ctx, t.IDToken, t.AccessToken)
+	if err != nil {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	if err := checkNonce(claims, a.Nonce); err != nil {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	if err := checkAuthTime(claims, p.maxAge(a), p.now()); err != nil {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	t.SID = sidOf(claims)
+	id, err := p.establish(ctx, m, claims, t.AccessToken)
+	if err != nil {
+		return id, gateward.Tokens{}, err
+	}
+	return id, t, nil
+}
+
+// checkIssuer is the defence against mix-up (RFC 9207 §2.4): a code that another
+// provider has issued is never sent to this one.
+func (p *Provider) checkIssuer(got *string, m *metadata) error {
+	switch {
+	case got != nil && *got != p.config.IssuerURL:
+		return invalid("the callback's iss is another issuer")
+	case got == nil && m.answersWithIssuer:
+		return invalid("the callback lacks iss, which the provider says it sends")
+	}
+	return nil
+}
+
+// establish makes the identity of verified claims, asks the userinfo endpoint for
+// the rest, and admits it or not. With [gateward.ErrNotAdmitted] the identity is
+// filled in.
+func (p *Provider) establish(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret) (gateward.Identity, error) {
+	info, err := p.userinfo(ctx, m, claims, access)
+	if err != nil {
+		return gateward.Identity{}, err
+	}
+	id, err := p.identity(claims, info)
+	if err != nil {
+		return id, err
+	}
+	return id, p.Admit(&id)
+}
+
+// Refresh implements [methods.Refresher]. It makes one request at a time and
+// leaves it to the caller that there is only one.
+func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward.Tokens) (gateward.Identity, gateward.Tokens, error) {
+	fail := func(err error) (gateward.Identity, gateward.Tokens, error) {
+		return gateward.Identity{}, gateward.Tokens{}, err
+	}
+	if t.RefreshToken.Reveal() == "" {
+		return fail(errors.New("oidc: there is no refresh token"))
+	}
+	if id.Issuer != p.config.IssuerURL {
+		return fail(invalid("the session is another issuer's"))
+	}
+	m, err := p.peer.metadata(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	next, err := p.renew(ctx, m, t.RefreshToken)
+	if err != nil {
+		return fail(err)
+	}
+	claims, err := p.refreshedClaims(ctx, id, t, &next)
+	if err != nil {
+		return fail(err)
+	}
+	fresh, err := p.establish(ctx, m, claims, next.AccessToken)
+	if err != nil && !errors.Is(err, gateward.ErrNotAdmitted) {
+		return fail(err)
+	}
+	// When the person authenticated does not change by a refresh, and what the
+	// session is to us does not either (OpenID Connect Core §12.2).
+	fresh.AuthTime, fresh.SessionID, fresh.Expiry, fresh.FreshUntil = id.AuthTime, id.SessionID, id.Expiry, id.FreshUntil
+	return fresh, next, err
+}
+
+// refreshedClaims returns the claims of the new ID token or, if the provider sent
+// none, of the one that it sent last, and completes next with what stays as it was.
+func (p *Provider) refreshedClaims(ctx context.Context, id gateward.Identity, old gateward.Tokens, next *gateward.Tokens) (map[string]any, error) {
+	if next.IDToken.Reveal() == "" {
+		next.IDToken, next.SID = old.IDToken, old.SID
+		// It was verified when it came, and has been ours since.
+		if claims := unverifiedClaims(old.IDToken); claims != nil && claims["sub"] == id.Subject {
+			return claims, nil
+		}
+		if id.Claims["sub"] != id.Subject {
+			return map[string]any{"iss": id.Issuer, "sub": id.Subject}, nil
+		}
+		return id.Claims, nil
+	}
+	claims, err := p.verifyIDToken(ctx, next.IDToken, next.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	if claims["sub"] != id.Subject {
+		return nil, invalid("the refreshed ID token is about somebody else")
+	}
+	next.SID = cmp.Or(sidOf(claims), old.SID)
+	return claims, nil
+}
+
+// EndSessionURL implements [methods.EndSessionURLer]. A provider that does not
+// answer has no such address: a logout does not wait for it, and never fails.
+func (p *Provider) EndSessionURL(ctx context.Context, t gateward.Tokens) (string, error) {
+	if !p.config.UseEndSessionEndpoint {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, endSessionPatience)
+	defer cancel()
+	m, err := p.peer.metadata(ctx)
+	if err != nil || m.endSessionURL == "" {
+		return "", nil // the failure has been logged and counted
+	}
+	u, err := url.Parse(m.endSessionURL)
+	if err != nil {
+		return "", fmt.Errorf("oidc: end session endpoint of %s: %w", p.name, gateward.ErrUnavailable)
+	}
+	v := u.Query()
+	if raw := t.IDToken.Reveal(); raw != "" {
+		v.Set("id_token_hint", raw)
+	}
+	v.Set("client_id", p.config.ClientID)
+	v.Set("post_logout_redirect_uri", p.config.RedirectAddress)
+	u.RawQuery = v.Encode()
+	return u.String(), nil
+}
+
+// endSessionPatience is how long a logout waits for a provider's metadata.
+const endSessionPatience = 2 * time.Second
+
+// invalid is the error for what a provider or a browser sent and we refuse. The
+// reason is a constant: nothing of a token gets into an error.
+func invalid(reason string) error {
+	return fmt.Errorf("oidc: %s: %w", reason, gateward.ErrInvalidCredential)
+}
