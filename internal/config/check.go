@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,9 +14,16 @@ import (
 
 // Paths of blocks that several checks name.
 const (
+	sessionKey = "authentication.session"
+	adminsKey  = "authentication.admins"
 	methodsKey = "authentication.methods"
 	tokenKey   = methodsKey + ".token"
+	oidcKey    = methodsKey + ".oidc"
 	jwtKey     = methodsKey + ".jwt"
+
+	// The grace period has two places, of which the second is Flipt's.
+	cleanupKey       = sessionKey + ".cleanup.grace_period"
+	storedCleanupKey = sessionKey + ".storage.cleanup.grace_period"
 )
 
 // A checker judges what needs the whole configuration: one value against
@@ -38,8 +46,16 @@ func (c *checker) check() {
 	}
 	c.authentication()
 	c.tokens()
+	c.oidc()
 	c.issuers()
+	c.publicURL()
+	c.session()
+	c.sessionDomain()
+	c.secureCookies()
+	c.admins()
 	c.rules()
+	c.ruleHosts()
+	c.pages()
 	c.headers()
 	c.server()
 	c.secrecy()
@@ -106,31 +122,19 @@ func (c *checker) fileExists(key, name, prefix string) {
 
 func (c *checker) authentication() {
 	a := c.file.Config.Authentication
-	if a.Required && !c.broken("authentication.required") && !a.Methods.Token.Enabled && !a.Methods.JWT.Enabled {
+	if a.Required && !c.broken("authentication.required") && !a.Methods.anyEnabled() {
 		c.bad(methodsKey, "no method is enabled while authentication.required is true, so nobody could be let in",
-			"set "+tokenKey+".enabled or "+jwtKey+".enabled to true, or authentication.required to false")
+			"set enabled to true for one of "+methodsKey+".jwt, .oidc and .token, or authentication.required to false")
 	}
-	for _, m := range []struct {
-		key     string
-		enabled bool
-	}{{tokenKey, a.Methods.Token.Enabled}, {jwtKey, a.Methods.JWT.Enabled}} {
-		if n := c.at(m.key); n != nil && len(n.entries) > 0 && !m.enabled && !c.set(m.key+".enabled") {
-			c.warn(m.key, "is configured and not enabled", "set "+m.key+".enabled to true")
+	for method, enabled := range a.Methods.enabled() {
+		key := methodsKey + "." + method
+		if n := c.at(key); n != nil && len(n.entries) > 0 && !enabled && !c.set(key+".enabled") {
+			c.warn(key, "is configured and not enabled", "set "+key+".enabled to true")
 		}
 	}
 	for key, on := range map[string]bool{"management": a.Exclude.Management, "metadata": a.Exclude.Metadata} {
 		if on {
 			c.warn("authentication.exclude."+key, "has no effect", "write an anonymous rule if these paths are to be open")
-		}
-	}
-	if p := a.Session.CookiePrefix; !isToken(p) {
-		key := "authentication.session.cookie_prefix"
-		c.bad(key, c.shown(key, p)+" cannot begin the name of a cookie (RFC 6265 §4.1.1)", "use letters, digits, - and _")
-	}
-	for i, name := range a.Session.AcceptCookies {
-		if !isToken(name) {
-			key := c.itemKey("authentication.session.accept_cookies", i)
-			c.bad(key, c.shown(key, name)+" is not the name of a cookie (RFC 6265 §4.1.1)", "use letters, digits, - and _")
 		}
 	}
 }
@@ -243,15 +247,22 @@ func (c *checker) secrecy() {
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&worldReadable == 0 {
 		return
 	}
-	tokens := c.file.Config.Authentication.Methods.Token.Storage.Tokens
-	for _, id := range sortedKeys(tokens) {
-		key := childKey(tokenKey+".storage.tokens", id) + ".credential"
-		if n := c.at(key); n != nil && n.pos.Env == "" && n.reference == "" {
+	said := false
+	secretKeys("", reflect.ValueOf(c.file.Config), func(key string) {
+		if n := c.at(key); !said && n != nil && n.inline() {
 			c.warn(key, "stands in a file that every user of this machine can read",
 				"chmod o-r "+c.file.Path+", or write ${env:NAME} or ${file:/path} here")
-			return
+			said = true
 		}
+	})
+}
+
+// inline reports whether a value, or some of it, stands in the file itself.
+func (n *node) inline() bool {
+	if n.kind == kindList {
+		return slices.ContainsFunc(n.items, (*node).inline)
 	}
+	return n.pos.Env == "" && n.reference == ""
 }
 
 // isToken reports whether s is a token (RFC 9110 §5.6.2), as the names of

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -104,17 +103,7 @@ func (c *checker) algorithms(key string, names []string) {
 // jwksURL admits https, and http to this machine: whoever can change a key set
 // on its way can sign tokens.
 func (c *checker) jwksURL(key, text string) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil && (strings.Contains(text, "@") || c.at(key).reference != ""):
-		c.bad(key, "authentication: jwks_url parse: is not a URL", "write an https URL")
-	case err != nil:
-		c.bad(key, "authentication: jwks_url "+err.Error(), "write an https URL")
-	case u.User != nil:
-		c.bad(key, "holds a user name or password, which would appear in logs", "remove it from the URL")
-	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		c.bad(key, c.shown(key, text)+" is not an https URL", "write https://host/path")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	if u := c.webURL(key, text, "authentication: jwks_url "); u != nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		c.bad(key, "keys fetched by plain http can be replaced on the way", fmt.Sprintf("write https://; http is for localhost only, not for %s", c.shown(key, u.Hostname())))
 	}
 }

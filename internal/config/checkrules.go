@@ -8,8 +8,7 @@ import (
 )
 
 func (c *checker) rules() {
-	methods := c.file.Config.Authentication.Methods
-	enabled := map[string]bool{"token": methods.Token.Enabled, "jwt": methods.JWT.Enabled}
+	methods := &c.file.Config.Authentication.Methods
 	names := map[string]int{}
 	for i, r := range c.file.Config.Rules {
 		key := itemKey("rules", i)
@@ -23,8 +22,8 @@ func (c *checker) rules() {
 		default:
 			names[r.Name] = i
 		}
-		if judges := r.Access == "authenticated" || r.Access == "optional"; judges && !methods.Token.Enabled && !methods.JWT.Enabled {
-			c.bad(key+".access", r.Access+" needs a method, and none is enabled", "set "+tokenKey+".enabled or "+jwtKey+".enabled to true")
+		if judges := r.Access == "authenticated" || r.Access == "optional"; judges && !methods.anyEnabled() {
+			c.bad(key+".access", r.Access+" needs a method, and none is enabled", "set enabled to true for one of "+methodsKey+".jwt, .oidc and .token")
 		}
 		if len(r.Credentials) == 0 {
 			c.bad(key+".credentials", "admits no kind of credential", "name some of cookie, bearer, basic, or remove the key")
@@ -32,7 +31,18 @@ func (c *checker) rules() {
 		if c.set(key+".invalid") && r.Access != "optional" {
 			c.bad(key+".invalid", "goes with access: optional only, and this rule is "+r.Access, "remove it, or change access")
 		}
-		c.require(key, r, enabled)
+		c.unauthenticated(key+".unauthenticated", r)
+		c.require(key, r, methods.enabled())
+	}
+}
+
+func (c *checker) unauthenticated(key string, r Rule) {
+	switch {
+	case !c.set(key):
+	case r.Access != "authenticated" && r.Access != "optional":
+		c.bad(key, "goes with access: authenticated or optional, and this rule is "+r.Access, "remove it, or change access")
+	case r.Unauthenticated == "redirect" && !c.file.Config.Authentication.Methods.SessionCompatible():
+		c.bad(key, "redirect needs a method that people log in with, and none is enabled", "set "+oidcKey+".enabled to true, or write auto")
 	}
 }
 
@@ -47,6 +57,9 @@ func (c *checker) require(rule string, r Rule, enabled map[string]bool) {
 	}
 	if r.Require.empty() {
 		c.bad(key, "requires nothing", "name what an identity must have, or remove the key")
+	}
+	if r.Require.MaxAuthAge > 0 && !enabled["oidc"] && !enabled["jwt"] {
+		c.warn(key+".max_auth_age", "lets nobody pass: no method is enabled that knows when somebody authenticated", "set "+oidcKey+".enabled to true, or remove the key")
 	}
 	for i, method := range r.Require.Methods {
 		at := c.itemKey(key+".methods", i)

@@ -10,7 +10,7 @@
 package config
 
 import (
-	"slices"
+	"net/netip"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -25,6 +25,7 @@ type Config struct {
 	Upstream       Upstream       `key:"upstream"`
 	Cache          Cache          `key:"cache"`
 	Paths          Paths          `key:"paths"`
+	Pages          Pages          `key:"pages"`
 	Server         Server         `key:"server"`
 	Log            Log            `key:"log"`
 }
@@ -35,6 +36,7 @@ type Authentication struct {
 	Exclude  Exclude `key:"exclude"`
 	Session  Session `key:"session"`
 	Methods  Methods `key:"methods"`
+	Admins   Admins  `key:"admins"`
 }
 
 // Exclude is the block "authentication.exclude". Management and Metadata have
@@ -47,27 +49,10 @@ type Exclude struct {
 	Hosts      []string `key:"hosts"`
 }
 
-// Session is the block "authentication.session".
-type Session struct {
-	CookiePrefix  string   `key:"cookie_prefix"`
-	AcceptCookies []string `key:"accept_cookies"`
-}
-
-// CookieNames returns the names under which a client-token cookie is read; the
-// first is the one that is ours to set.
-func (s Session) CookieNames() []string {
-	names := []string{s.CookiePrefix + "_client_token"}
-	for _, name := range s.AcceptCookies {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // Methods is the block "authentication.methods".
 type Methods struct {
 	Token TokenMethod `key:"token"`
+	OIDC  OIDCMethod  `key:"oidc"`
 	JWT   JWTMethod   `key:"jwt"`
 }
 
@@ -154,6 +139,8 @@ type Rule struct {
 	Access      string   `key:"access" enum:"anonymous|optional|authenticated|deny"`
 	Credentials []string `key:"credentials" enum:"cookie|bearer|basic"`
 	Require     Require  `key:"require"`
+	// Unauthenticated says how who is not recognised is answered.
+	Unauthenticated string `key:"unauthenticated" enum:"auto|redirect|status"`
 	// Invalid is "" unless it is configured, which means refuse.
 	Invalid string `key:"invalid" enum:"refuse|ignore"`
 	Shadow  bool   `key:"shadow"`
@@ -162,6 +149,7 @@ type Rule struct {
 func (r *Rule) setDefaults() {
 	r.Access = "authenticated"
 	r.Credentials = []string{"cookie", "bearer", "basic"}
+	r.Unauthenticated = "auto"
 }
 
 // Match is the block "match" of a rule. An empty list matches everything.
@@ -179,10 +167,12 @@ type Require struct {
 	Groups  []string `key:"groups"`
 	Scopes  []string `key:"scopes"`
 	When    string   `key:"when"`
+	// MaxAuthAge is zero where it does not matter.
+	MaxAuthAge time.Duration `key:"max_auth_age"`
 }
 
 func (r Require) empty() bool {
-	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Scopes) == 0 && r.When == ""
+	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Scopes) == 0 && r.When == "" && r.MaxAuthAge == 0
 }
 
 // Upstream is the block "upstream".
@@ -210,6 +200,9 @@ type Cache struct {
 	Size        int           `key:"size"`
 	TTL         time.Duration `key:"ttl"`
 	NegativeTTL time.Duration `key:"negative_ttl"`
+	// MaxStaleness bounds what is answered from the cache while revocations by
+	// other replicas cannot be heard.
+	MaxStaleness time.Duration `key:"max_staleness"`
 }
 
 // Paths is the block "paths".
@@ -217,10 +210,21 @@ type Paths struct {
 	Ambiguous string `key:"ambiguous" enum:"every-reading|refuse"`
 }
 
+// Pages is the block "pages".
+type Pages struct {
+	Name     string `key:"name"`
+	Logo     string `key:"logo"`
+	Language string `key:"language" enum:"en"`
+}
+
 // Server is the block "server".
 type Server struct {
+	// PublicURL is as it is configured; ask [Config.PublicURL].
+	PublicURL     string        `key:"public_url"`
 	GRPC          GRPC          `key:"grpc"`
+	HTTP          HTTP          `key:"http"`
 	Admin         Admin         `key:"admin"`
+	ClientIP      ClientIP      `key:"client_ip"`
 	DrainDelay    time.Duration `key:"drain_delay"`
 	ShutdownGrace time.Duration `key:"shutdown_grace"`
 }
@@ -238,6 +242,43 @@ type TLS struct {
 	KeyFile           string   `key:"key_file"`
 	ClientCAFile      string   `key:"client_ca_file"`
 	AllowedPrincipals []string `key:"allowed_principals"`
+}
+
+// HTTP is the block "server.http".
+type HTTP struct {
+	Address string  `key:"address"`
+	TLS     HTTPTLS `key:"tls"`
+}
+
+// HTTPTLS is the block "server.http.tls". TLS is off without a certificate.
+type HTTPTLS struct {
+	CertFile string `key:"cert_file"`
+	KeyFile  string `key:"key_file"`
+}
+
+// ClientIP is the block "server.client_ip".
+type ClientIP struct {
+	TrustedHops    int      `key:"trusted_hops"`
+	TrustedProxies []string `key:"trusted_proxies"`
+}
+
+// Prefixes returns TrustedProxies as networks; an address is a network of one.
+// What [Load] has checked has no other entries.
+func (c *ClientIP) Prefixes() []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		if p, err := parsePrefix(text); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
 }
 
 // Admin is the block "server.admin".
@@ -263,10 +304,12 @@ func Default() Config {
 			Method:  "X-Auth-Request-Method",
 			Scopes:  "X-Auth-Request-Scopes",
 		}},
-		Cache: Cache{Size: 100_000, TTL: time.Minute, NegativeTTL: 2 * time.Second},
+		Cache: Cache{Size: 100_000, TTL: time.Minute, NegativeTTL: 2 * time.Second, MaxStaleness: 5 * time.Second},
 		Paths: Paths{Ambiguous: "every-reading"},
+		Pages: Pages{Language: "en"},
 		Server: Server{
 			GRPC:          GRPC{Address: ":9001", Faults: "deny"},
+			HTTP:          HTTP{Address: ":8080"},
 			Admin:         Admin{Address: "127.0.0.1:9091"},
 			DrainDelay:    3 * time.Second,
 			ShutdownGrace: 10 * time.Second,
@@ -274,8 +317,9 @@ func Default() Config {
 		Log: Log{Level: "info", Format: "json"},
 	}
 	c.Authentication.Required = true
-	c.Authentication.Session = Session{CookiePrefix: "gateward", AcceptCookies: []string{"flipt_client_token"}}
+	c.Authentication.Session = defaultSession()
 	c.Authentication.Methods.Token.Storage.Type = "static"
+	c.Authentication.Methods.OIDC.CacheTTL = defaultCacheTTL
 	c.Authentication.Methods.JWT.setDefaults()
 	return c
 }

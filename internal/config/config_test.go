@@ -97,7 +97,7 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return filepath.Ext(n) == ".golden" })
-	if len(names) < 60 {
+	if len(names) < 150 {
 		t.Fatalf("found %d mistakes, where are the others?", len(names))
 	}
 	for _, name := range names {

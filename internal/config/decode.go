@@ -104,7 +104,15 @@ func (d *decoder) field(key string, n *node, v reflect.Value, f field) {
 	case shapeInt:
 		d.integer(key, n, v)
 	case shapeDuration:
-		d.duration(key, n, v)
+		d.duration(key, n, v, f)
+	case shapeSecrets:
+		var texts []string
+		d.list(key, n, reflect.ValueOf(&texts).Elem(), f)
+		secrets := make([]gateward.Secret, len(texts))
+		for i, text := range texts {
+			secrets[i] = gateward.NewSecret(text)
+		}
+		v.Set(reflect.ValueOf(secrets))
 	case shapeSecret:
 		if text, ok := d.text(key, n); ok {
 			v.Set(reflect.ValueOf(gateward.NewSecret(text)))
@@ -214,14 +222,17 @@ func (d *decoder) boolean(key string, n *node, v reflect.Value) {
 	if !d.expect(key, n, "true or false", kindBool, kindString) || !d.resolve(key, n) {
 		return
 	}
-	switch strings.ToLower(n.text) {
-	case "true":
-		v.SetBool(true)
-	case "false":
-		v.SetBool(false)
-	default:
+	word := strings.ToLower(n.text)
+	if word != "true" && word != "false" {
 		d.bad(n.pos, key, n.shown()+" is not a boolean", "write true or false")
+		return
 	}
+	yes := word == "true"
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.ValueOf(&yes))
+		return
+	}
+	v.SetBool(yes)
 }
 
 func (d *decoder) integer(key string, n *node, v reflect.Value) {
@@ -236,7 +247,7 @@ func (d *decoder) integer(key string, n *node, v reflect.Value) {
 	v.SetInt(int64(i))
 }
 
-func (d *decoder) duration(key string, n *node, v reflect.Value) {
+func (d *decoder) duration(key string, n *node, v reflect.Value, f field) {
 	if !d.expect(key, n, "a duration with its unit", kindString, kindNumber) || !d.resolve(key, n) {
 		return
 	}
@@ -250,7 +261,11 @@ func (d *decoder) duration(key string, n *node, v reflect.Value) {
 		return
 	}
 	if err != nil {
-		d.bad(n.pos, key, n.shown()+" "+err.Error(), "write a duration such as 90s, 1h30m or 7d")
+		problem := n.shown() + " " + err.Error()
+		if errors.Is(err, errNegative) && f.negative != "" {
+			problem = f.negative
+		}
+		d.bad(n.pos, key, problem, "write a duration such as 90s, 1h30m or 7d")
 		return
 	}
 	v.SetInt(int64(t))

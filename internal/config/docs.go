@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A doc explains one key. It is the only place where keys are explained: the
 // schema and docs/configuration.md are made from it.
@@ -9,12 +12,14 @@ type doc struct {
 	text string
 	// fallback is shown as the default where the Go value does not say it.
 	fallback string
+	// derived says in the reference what the default depends on.
+	derived string
 }
 
 // docs explains every key, blocks included. The keys of a named issuer are
 // explained with those of the unnamed one.
 func docs() []doc {
-	return append(append(authenticationDocs(), issuerDocs()...), append(ruleDocs(), serviceDocs()...)...)
+	return slices.Concat(authenticationDocs(), sessionDocs(), redisDocs(), oidcDocs(), issuerDocs(), ruleDocs(), serviceDocs(), serverDocs())
 }
 
 func authenticationDocs() []doc {
@@ -27,10 +32,11 @@ func authenticationDocs() []doc {
 		{path: "authentication.exclude.management", text: "Accepted for the sake of existing files, and without effect, as in Flipt v2."},
 		{path: "authentication.exclude.metadata", text: "Accepted for the sake of existing files, and without effect, as in Flipt v2."},
 		{path: "authentication.exclude.hosts", text: "The hosts on which the exclusions above count. Host patterns are those of `rules[].match.hosts`. An empty list means every host."},
-		{path: "authentication.session", text: "The cookie that carries a client token."},
-		{path: "authentication.session.cookie_prefix", text: "The beginning of our cookies' names: the client token is read from the cookie PREFIX`_client_token`. With `flipt`, that is exactly Flipt's cookie."},
-		{path: "authentication.session.accept_cookies", text: "Further cookies that a client token is read from. They are never set. Two of the accepted cookies with different values in one request are refused."},
 		{path: "authentication.methods", text: "The ways of recognising somebody. Each is off unless its `enabled` is true."},
+		{path: "authentication.admins", text: "Who may see and end the sessions of others. Whoever fits any of the lists is one; empty lists make nobody one."},
+		{path: "authentication.admins.emails", text: "Verified e-mail addresses."},
+		{path: "authentication.admins.groups", text: "Groups, compared character by character."},
+		{path: "authentication.admins.subjects", text: "Subjects, as METHOD`:`SUBJECT or METHOD`/`PROVIDER`:`SUBJECT: `token:boss` is the static token of that id, `oidc/google:1234` the person whom the provider `google` calls 1234."},
 		{path: "authentication.methods.token", text: "Static tokens: secrets that are written down here and presented as `Authorization: Bearer` or in the client-token cookie. The subject is the token's id."},
 		{path: "authentication.methods.token.enabled", text: "Turns the method on."},
 		{path: "authentication.methods.token.storage", text: "Where the tokens are."},
@@ -77,12 +83,14 @@ func ruleDocs() []doc {
 		{path: "rules[].access", text: "What the rule asks for. `anonymous`: nothing. `optional`: a credential may identify its bearer. `authenticated`: a valid credential, and what `require` says. `deny`: nobody passes."},
 		{path: "rules[].credentials", text: "The kinds of credential that the rule admits: `cookie` (the client-token cookie), `bearer` (`Authorization: Bearer` and `JWT`), `basic` (`Authorization: Basic`)."},
 		{path: "rules[].require", text: "What the identity must have; goes with `access: authenticated` only. Everything that is named must be met: any of the methods, e-mails, domains and groups, each of the scopes, and the expression."},
-		{path: "rules[].require.methods", text: "Any of these methods established the identity: `token`, `jwt`."},
+		{path: "rules[].require.methods", text: "Any of these methods established the identity: `token`, `oidc`, `jwt`."},
 		{path: "rules[].require.emails", text: "The verified e-mail address is one of these."},
 		{path: "rules[].require.domains", text: "The verified e-mail address is in one of these domains."},
 		{path: "rules[].require.groups", text: "The identity is in one of these groups."},
 		{path: "rules[].require.scopes", text: "The credential has all of these scopes."},
+		{path: "rules[].require.max_auth_age", text: "How long ago the person may have authenticated at most, for what is worth asking again: a browser is sent to the login, which asks the provider to (OpenID Connect's `max_age`), everything else gets a 401. A credential that does not say when somebody authenticated, such as a static token, does not pass. `0s` means that it does not matter."},
 		{path: "rules[].require.when", text: "An expression in the Common Expression Language that must be true, over `identity` (`subject`, `issuer`, `method`, `provider`, `email`, `email_verified`, `name`, `groups`, `scopes`, `claims`, `metadata`, `auth_time`) and `request` (`method`, `host`, `path`, `query`, `headers`, `principal`, `time`). A missing field or an error denies."},
+		{path: "rules[].unauthenticated", text: "How a request without a good credential is answered. `auto`: a browser that opens a page is sent to the login, if there is one and the session cookie reaches the host, and everything else gets a 401. `redirect`: so is every other GET and HEAD, apart from gRPC and WebSockets. `status`: always a 401."},
 		{path: "rules[].invalid", text: "What becomes of a bad credential on an `optional` rule: `refuse` answers 401, `ignore` treats the request as anonymous. Goes with `access: optional` only.", fallback: "refuse"},
 		{path: "rules[].shadow", text: "Tries a rule out: it is evaluated and counted, and then the next one that matches decides."},
 	}
@@ -96,7 +104,7 @@ func serviceDocs() []doc {
 		{path: "upstream.identity_headers.email", text: "The e-mail address."},
 		{path: "upstream.identity_headers.name", text: "The display name."},
 		{path: "upstream.identity_headers.groups", text: "The groups, separated by commas."},
-		{path: "upstream.identity_headers.method", text: "The method that established the identity: `token`, `jwt`."},
+		{path: "upstream.identity_headers.method", text: "The method that established the identity: `token`, `oidc`, `jwt`."},
 		{path: "upstream.identity_headers.scopes", text: "The scopes, separated by commas."},
 		{path: "upstream.identity_headers.issuer", text: "The issuer."},
 		{path: "upstream.identity_headers.user_id", text: "The user's id in Gateward's own records, which no method of this version has."},
@@ -106,9 +114,20 @@ func serviceDocs() []doc {
 		{path: "cache.size", text: "How many identities are kept, up to 10000000; 0 keeps none."},
 		{path: "cache.ttl", text: "How long an identity is used without verifying its credential again."},
 		{path: "cache.negative_ttl", text: "How long a refusal is remembered. More than five seconds is warned about."},
+		{path: "cache.max_staleness", text: "For how long a session is used from the cache while it cannot be heard whether another replica has ended it. A session that is ended is otherwise felt on the next check everywhere. More than a minute is warned about."},
 		{path: "paths", text: "How unusual paths are treated."},
 		{path: "paths.ambiguous", text: "Paths that programs read differently, such as those with `%2f`, `;` or `//`. `every-reading` lets one pass only if the rule of every reading lets it pass; `refuse` answers 400."},
+	}
+}
+
+func serverDocs() []doc {
+	return []doc{
+		{path: "pages", text: "How the pages of the login service look."},
+		{path: "pages.name", text: "The name of what people log in to, at most 64 characters."},
+		{path: "pages.logo", text: "The https address of an image that stands beside the name."},
+		{path: "pages.language", text: "The language of the pages. There is only `en`."},
 		{path: "server", text: "Where Gateward listens."},
+		{path: "server.public_url", text: "Where browsers reach the login service: `https` or `http`, the host, and the port if it is not the usual one, such as `https://app.example.com`. Envoy hands what is below its `/auth` to `server.http`. `http` is for this machine.", derived: "the address in the first `redirect_address`, by the provider's name"},
 		{path: "server.grpc", text: "The listener that Envoy asks."},
 		{path: "server.grpc.address", text: "`host:port`, where an empty host means every address, or `unix:///path`."},
 		{path: "server.grpc.tls", text: "TLS of the listener. It is off without a certificate; files are read again when they change."},
@@ -117,6 +136,14 @@ func serviceDocs() []doc {
 		{path: "server.grpc.tls.client_ca_file", text: "Certificates in PEM form that clients are verified with. When it is set, a client without a certificate is refused."},
 		{path: "server.grpc.tls.allowed_principals", text: "Who may ask for decisions, by a subject alternative name of the client's certificate: a DNS name or a URI such as `spiffe://cluster.local/ns/prod/sa/envoy`. Empty: whoever has a certificate of `client_ca_file`."},
 		{path: "server.grpc.faults", text: "The answer when Gateward itself cannot decide. `deny` is a 503, closed for ever; `error` leaves it to Envoy's `failure_mode_allow`."},
+		{path: "server.http", text: "The listener of the login service and of its API, to which Envoy routes `/auth`."},
+		{path: "server.http.address", text: "`host:port`. An empty one (`\"\"`) turns the listener off, which is refused when a method is enabled that people log in with."},
+		{path: "server.http.tls", text: "TLS for this listener, off without a certificate. The files are read again when they change."},
+		{path: "server.http.tls.cert_file", text: "The certificate and its chain, in PEM form. Goes with `key_file`."},
+		{path: "server.http.tls.key_file", text: "The private key, in PEM form."},
+		{path: "server.client_ip", text: "How far `X-Forwarded-For` is believed when the login service shows or counts where somebody comes from. Without these keys that is the peer that Envoy saw. Neither has a say in who may pass."},
+		{path: "server.client_ip.trusted_hops", text: "How many proxies of your own stand in front of Envoy: so many entries of `X-Forwarded-For`, from the right, are passed over. At most 32."},
+		{path: "server.client_ip.trusted_proxies", text: "Addresses and networks of your own proxies, such as `10.0.0.0/8`: entries of `X-Forwarded-For` that are in one of them, from the right, are passed over."},
 		{path: "server.admin", text: "The listener for metrics, health and profiles."},
 		{path: "server.admin.address", text: "`host:port`. It serves `/metrics`, `/healthz`, `/readyz` and `/debug/pprof` without authentication, so it is for this machine only. Profiles are answered to this machine alone, whatever the address."},
 		{path: "server.drain_delay", text: "After SIGTERM, how long checks are answered as before while health checks say no, so that Envoy goes elsewhere."},

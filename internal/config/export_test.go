@@ -31,3 +31,9 @@ func Undocumented() []string {
 	}
 	return wrong
 }
+
+// ReadEmailPattern is readEmailPattern.
+func ReadEmailPattern(text string) (cleared string, dots, open, headless bool) {
+	e := readEmailPattern(text)
+	return e.clear, e.dots, e.open, e.headless
+}

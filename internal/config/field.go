@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,19 +19,24 @@ const (
 	shapeBool
 	shapeInt
 	shapeDuration
-	shapeList   // of strings
-	shapeBlock  // a struct
-	shapeBlocks // a list of structs
-	shapeNamed  // structs by name
-	shapeTexts  // strings by name
+	shapeSecrets // a list of secrets
+	shapeList    // of strings
+	shapeBlock   // a struct
+	shapeBlocks  // a list of structs
+	shapeNamed   // structs by name
+	shapeTexts   // strings by name
 )
 
 func shapeOf(t reflect.Type) shape {
 	switch t {
 	case reflect.TypeFor[gateward.Secret]():
 		return shapeSecret
+	case reflect.TypeFor[[]gateward.Secret]():
+		return shapeSecrets
 	case reflect.TypeFor[time.Duration]():
 		return shapeDuration
+	case reflect.TypeFor[*bool](): // nil where nobody said anything
+		return shapeBool
 	}
 	switch t.Kind() { //nolint:exhaustive // everything else is a string, which a test checks
 	case reflect.Bool:
@@ -63,6 +70,9 @@ type field struct {
 	enum  []string
 	// mapKey names the keys of a map in the documentation.
 	mapKey string
+	// negative is what is said of a negative duration, where Flipt has words for
+	// it.
+	negative string
 }
 
 func (f field) shape() shape { return shapeOf(f.typ) }
@@ -80,7 +90,7 @@ func fieldsOf(t reflect.Type) []field {
 			}
 			continue
 		}
-		f := field{key: sf.Tag.Get("key"), index: []int{i}, typ: sf.Type, mapKey: sf.Tag.Get("mapkey")}
+		f := field{key: sf.Tag.Get("key"), index: []int{i}, typ: sf.Type, mapKey: sf.Tag.Get("mapkey"), negative: sf.Tag.Get("negative")}
 		if enum := sf.Tag.Get("enum"); enum != "" {
 			f.enum = strings.Split(enum, "|")
 		}
@@ -127,6 +137,30 @@ func walk(path string, block reflect.Value, visit func(documentedKey)) {
 			walk(k.path+"[]", newElement(f.typ.Elem()), visit)
 		case shapeNamed:
 			walk(k.path+".<"+f.mapKey+">", newElement(f.typ.Elem()), visit)
+		}
+	}
+}
+
+// secretKeys calls visit for the key of every secret, or list of secrets, that
+// there is a place for in a block with its values.
+func secretKeys(key string, block reflect.Value, visit func(key string)) {
+	for _, f := range fieldsOf(block.Type()) {
+		k, v := childKey(key, f.key), block.FieldByIndex(f.index)
+		switch f.shape() { //nolint:exhaustive // there are no secrets in the others
+		case shapeSecret, shapeSecrets:
+			visit(k)
+		case shapeBlock:
+			secretKeys(k, v, visit)
+		case shapeBlocks:
+			for i := range v.Len() {
+				secretKeys(itemKey(k, i), v.Index(i), visit)
+			}
+		case shapeNamed:
+			names := v.MapKeys()
+			slices.SortFunc(names, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+			for _, name := range names {
+				secretKeys(childKey(k, name.String()), v.MapIndex(name), visit)
+			}
 		}
 	}
 }

@@ -66,6 +66,7 @@ func Load(o Options) (*File, error) {
 	}
 	d.overlay(f.root)
 	d.block("", f.root, reflect.ValueOf(&f.Config).Elem())
+	f.settle()
 	c := checker{file: f, decoder: d}
 	c.check()
 	slices.Sort(d.read)

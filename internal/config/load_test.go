@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,102 +19,6 @@ const (
 	envJWT        = "GATEWARD_AUTHENTICATION_METHODS_JWT_"
 	envCredential = envToken + "STORAGE_TOKENS_CI_CREDENTIAL=0123456789abcdef0123"
 )
-
-// TestDocumented loads the examples of Flipt's documentation that this part of
-// the configuration covers.
-func TestDocumented(t *testing.T) {
-	t.Parallel()
-	key := filepath.Join(t.TempDir(), "public_key.pem")
-	if err := os.WriteFile(key, []byte("PEM"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		file  string
-		env   []string
-		alone string // what it is refused with without env; "" if it loads
-		check func(config.Config) bool
-	}{
-		{
-			"required.yaml",
-			[]string{envToken + "ENABLED=true", envCredential},
-			"required.yaml:1:1: authentication.methods: no method is enabled",
-			func(c config.Config) bool { return c.Authentication.Required },
-		},
-		{
-			"exclude.yaml",
-			[]string{envToken + "ENABLED=true", envCredential},
-			"exclude.yaml:1:1: authentication.methods: no method is enabled",
-			func(c config.Config) bool {
-				return c.Authentication.Exclude.Evaluation && !c.Authentication.Exclude.OFREP
-			},
-		},
-		{"token.yaml", nil, "", func(c config.Config) bool {
-			token := c.Authentication.Methods.Token.Storage.Tokens["some_token_id"]
-			return token.Credential.Reveal() == "some_token_credential" && token.Metadata["some_key"] == "some_value"
-		}},
-		{"jwks.yaml", nil, "", func(c config.Config) bool {
-			return c.Authentication.Methods.JWT.JWKSURL == "https://auth0.com/.well-known/jwks.json"
-		}},
-		{
-			"pem.yaml",
-			[]string{envJWT + "PUBLIC_KEY_FILE=" + key},
-			"pem.yaml:6:24: authentication.methods.jwt.public_key_file: authentication: public_key_file stat /path/to/public_key.pem: no such file or directory",
-			func(c config.Config) bool { return c.Authentication.Methods.JWT.PublicKeyFile == key },
-		},
-		{
-			"claims.yaml",
-			[]string{envJWT + "JWKS_URL=https://auth0.com/.well-known/jwks.json"},
-			"claims.yaml:4:5: authentication.methods.jwt: authentication: one of jwks_url or public_key_file is required",
-			func(c config.Config) bool {
-				v := c.Authentication.Methods.JWT.ValidateClaims
-				return v.Issuer == "https://auth0.com/" && v.Subject == "user@domain.com" &&
-					slices.Equal(v.Audiences, []string{"https://flipt.io/", "https://flipt.com/"})
-			},
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.file, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join("testdata", "documented", tt.file)
-			if _, err := config.Load(config.Options{Path: path}); tt.alone != "" {
-				if err == nil || !strings.Contains(err.Error(), "documented/"+tt.alone) {
-					t.Errorf("alone: got %v, want %s", err, tt.alone)
-				}
-			}
-			f, err := config.Load(config.Options{Path: path, Env: tt.env})
-			if err != nil {
-				t.Fatalf("with %v: %v", tt.env, err)
-			}
-			if !tt.check(f.Config) {
-				t.Errorf("got %+v", f.Config.Authentication)
-			}
-		})
-	}
-}
-
-// TestDocumentedLater refuses the documented blocks that do not exist yet, by
-// the line of their first unknown key.
-func TestDocumentedLater(t *testing.T) {
-	t.Parallel()
-	for file, want := range map[string]string{
-		"cleanup.yaml":      "4:5: authentication.session.cleanup",
-		"eks.yaml":          "4:5: authentication.methods.kubernetes",
-		"github-orgs.yaml":  "4:5: authentication.methods.github",
-		"github-teams.yaml": "4:5: authentication.methods.github",
-		"github.yaml":       "4:5: authentication.methods.github",
-		"google.yaml":       "4:5: authentication.methods.oidc",
-		"kubernetes.yaml":   "4:5: authentication.methods.kubernetes",
-		"memory.yaml":       "4:5: authentication.session.storage",
-		"oidc.yaml":         "4:5: authentication.methods.oidc",
-		"redis.yaml":        "4:5: authentication.session.storage",
-		"session.yaml":      "4:5: authentication.session.domain",
-	} {
-		_, err := config.Load(config.Options{Path: "testdata/documented/" + file})
-		if want = file + ":" + want + ": unknown key; "; err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %s", file, err, want)
-		}
-	}
-}
 
 // TestFormats reads the same configuration from all three formats.
 func TestFormats(t *testing.T) {
@@ -144,7 +46,7 @@ func TestFormats(t *testing.T) {
 	}
 	want := config.Rule{
 		Name: "a", Match: config.Match{Hosts: []string{"a.example", "b.example"}, Paths: []string{"/x, y"}},
-		Access: "optional", Credentials: []string{"cookie", "bearer", "basic"}, Invalid: "ignore",
+		Access: "optional", Credentials: []string{"cookie", "bearer", "basic"}, Unauthenticated: "auto", Invalid: "ignore",
 	}
 	if len(c.Rules) != 2 || !reflect.DeepEqual(c.Rules[0], want) {
 		t.Errorf("rules: got %+v, want %+v", c.Rules, want)

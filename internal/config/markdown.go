@@ -81,6 +81,8 @@ func typeName(k documentedKey) string {
 		return "List"
 	case shapeSecret:
 		return "String, secret"
+	case shapeSecrets:
+		return "List of secrets"
 	case shapeString:
 	}
 	if oneOf != "" {
@@ -90,8 +92,11 @@ func typeName(k documentedKey) string {
 }
 
 func defaultText(k documentedKey) string {
+	if d, _ := docFor(k.path); d.derived != "" {
+		return "default: " + d.derived
+	}
 	v := defaultValue(k)
-	if k.shape() == shapeSecret || v == nil {
+	if v == nil {
 		return "no default"
 	}
 	if s, ok := v.(string); ok {

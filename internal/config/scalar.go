@@ -9,8 +9,11 @@ import (
 	"unicode"
 )
 
-// errBareNumber is a duration without a unit.
-var errBareNumber = errors.New("has no unit")
+// Durations of which more can be said than that they are none.
+var (
+	errBareNumber = errors.New("has no unit")
+	errNegative   = errors.New("is negative")
+)
 
 // parseDuration reads a duration such as 90s, 1h30m or 7d. A day is 24 hours.
 // Negative durations are refused: none of our keys has a use for one.
@@ -23,7 +26,7 @@ func parseDuration(text string) (time.Duration, error) {
 		return 0, errBareNumber
 	}
 	if text[0] == '-' {
-		return 0, errors.New("is negative")
+		return 0, errNegative
 	}
 	for rest := text; rest != ""; {
 		end := strings.IndexFunc(rest, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/gateward/gateward"
 )
 
 // An object is a JSON object.
@@ -55,7 +57,7 @@ func keySchema(k documentedKey) object {
 	s := shapeSchema(k)
 	d, _ := docFor(k.path)
 	s["description"] = strings.ReplaceAll(d.text, "`", "")
-	if k.shape().leaf() && k.shape() != shapeSecret {
+	if k.shape().leaf() {
 		if v := defaultValue(k); v != nil {
 			s["default"] = v
 		}
@@ -83,6 +85,8 @@ func shapeSchema(k documentedKey) object {
 		return reference("integer")
 	case shapeDuration:
 		return reference("duration")
+	case shapeSecrets:
+		return reference("list")
 	case shapeList:
 		if k.enum != nil {
 			words := anyOf(object{"enum": k.enum}, reference("reference"))
@@ -105,6 +109,8 @@ func defaultValue(k documentedKey) any {
 		return d.fallback
 	}
 	switch v := k.value.Interface().(type) {
+	case gateward.Secret, []gateward.Secret, *bool:
+		return nil
 	case time.Duration:
 		return formatDuration(v)
 	case []string:

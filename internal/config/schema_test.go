@@ -120,14 +120,14 @@ func TestSchema(t *testing.T) {
 	t.Parallel()
 	s := newSchema(t)
 	for pattern, valid := range map[string]bool{
-		"testdata/documented/{required,exclude,token,jwks,pem,claims}.yaml": true,
-		"testdata/documented/{github,oidc,redis,session,cleanup}.yaml":      false,
-		"testdata/formats/same.{yaml,json}":                                 true,
-		"testdata/formats/wrong.{yaml,json}":                                false,
-		"testdata/mistakes/{warn-*,token-*,jwt-key-file,jwt-no-key}.yaml":   true,
-		"testdata/mistakes/unknown-*.yaml":                                  false,
-		"testdata/mistakes/duration-bare.yaml":                              false,
-		"testdata/mistakes/{rule-access,log,no-value}.yaml":                 false,
+		"testdata/documented/{required,exclude,token,jwks,pem,claims,google,oidc,redis,memory,cleanup}.yaml": true,
+		"testdata/documented/{github,kubernetes,session}.yaml":                                               false,
+		"testdata/formats/same.{yaml,json}":                                                                  true,
+		"testdata/formats/wrong.{yaml,json}":                                                                 false,
+		"testdata/mistakes/{warn-*,token-*,jwt-key-file,jwt-no-key}.yaml":                                    true,
+		"testdata/mistakes/unknown-*.yaml":                                                                   false,
+		"testdata/mistakes/duration-bare.yaml":                                                               false,
+		"testdata/mistakes/{rule-access,log,no-value}.yaml":                                                  false,
 	} {
 		names := expand(t, pattern)
 		for _, name := range names {
@@ -194,6 +194,11 @@ func TestDocumentation(t *testing.T) {
 		"### `rules[].invalid`\n\nOne of `refuse`, `ignore` · default `refuse`. Environment: `GATEWARD_RULES_<N>_INVALID`.",
 		"### `rules[].credentials`\n\nList out of `cookie`, `bearer`, `basic` · default `[\"cookie\", \"bearer\", \"basic\"]`.",
 		"### `authentication.required`\n\nBoolean · default `true`.",
+		"### `authentication.session.secure`\n\nBoolean · default: `true` if `server.public_url` is https, otherwise `false`. Environment: `GATEWARD_AUTHENTICATION_SESSION_SECURE`.\n",
+		"### `authentication.session.encryption_key`\n\nString, secret · no default.",
+		"### `authentication.session.previous_encryption_keys`\n\nList of secrets · no default.",
+		"### `authentication.methods.oidc.providers.<name>.authorize_parameters`\n\nStrings by parameter. Environment: `GATEWARD_AUTHENTICATION_METHODS_OIDC_PROVIDERS_<NAME>_AUTHORIZE_PARAMETERS_<PARAMETER>`.",
+		"### `authentication.methods.oidc.providers.<name>.use_pkce`\n\nBoolean · default `true`.",
 		"### `upstream.identity_headers.issuer`\n\nString · no default.",
 	} {
 		if !strings.Contains(text, want) {
@@ -202,13 +207,20 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
-// TestIntroduction loads the example that the documentation begins with.
+// TestIntroduction loads the examples that the documentation begins with.
 func TestIntroduction(t *testing.T) {
 	t.Parallel()
-	_, example, _ := strings.Cut(string(config.Reference()), "```yaml\n")
-	example, _, ok := strings.Cut(example, "```\n")
-	if !ok {
-		t.Fatal("no example")
+	examples := strings.Split(string(config.Reference()), "```yaml\n")[1:]
+	if len(examples) != 2 {
+		t.Fatalf("got %d examples", len(examples))
 	}
-	mustLoad(t, example, "CI_TOKEN=0123456789abcdef0123")
+	for _, example := range examples {
+		example, _, _ = strings.Cut(example, "```\n")
+		f := mustLoad(t, example, "CI_TOKEN=0123456789abcdef0123", "GOOGLE_CLIENT_ID=id", "GOOGLE_CLIENT_SECRET=secret")
+		for _, w := range f.Warnings {
+			if !strings.Contains(w.String(), "plain TCP is for a network that encrypts") {
+				t.Errorf("the example is warned about: %s", w)
+			}
+		}
+	}
 }

@@ -197,6 +197,15 @@ func TestSEC_N05_SecretsAreNeverShown(t *testing.T) {
 		"authentication: {methods: {token: {enabled: true, storage: {type: %s, tokens: {a: {credential_hash: %[1]s, scopes: [%[1]s]}}}}}}",
 		"server: {grpc: {address: %s, tls: {cert_file: %[1]s}}, admin: {address: %[1]s}, drain_delay: %[1]s}",
 		"upstream: {identity_headers: {subject: %s, email: %[1]s}, remove_headers: %[1]s}",
+		"authentication: {session: {domain: %s, secure: %[1]s, token_lifetime: %[1]s, same_site: %[1]s, return_to: [%[1]s]}, methods: {oidc: {enabled: true}}}",
+		"authentication: {session: {encryption_key: %s, previous_encryption_keys: [%[1]s, %[1]s]}}",
+		"authentication: {session: {previous_encryption_keys: %s}}",
+		"authentication: {session: {storage: {type: %s}, cleanup: {grace_period: %[1]s}}}",
+		"authentication: {session: {storage: {type: redis, redis: {password: %s, host: %[1]s, mode: %[1]s, addresses: [%[1]s], prefix: %[1]s, ca_cert_path: %[1]s, master_name: %[1]s}}}}",
+		"authentication: {methods: {oidc: {enabled: true, email_matches: ['a((', %s], providers: {a: {issuer_url: %[1]s, discovery_url: %[1]s, client_id: %[1]s, client_secret: %[1]s, redirect_address: %[1]s, scopes: [%[1]s], algorithms: [%[1]s], claims_mapping: {email: %[1]s, x: %[1]s}, prompt: %[1]s, ca_path: %[1]s}}}}}",
+		"authentication: {admins: {emails: [%s], subjects: [%[1]s]}}",
+		"server: {public_url: %s, http: {address: %[1]s, tls: {cert_file: %[1]s}}, client_ip: {trusted_hops: %[1]s, trusted_proxies: %[1]s}}",
+		"pages: {name: %s, logo: %[1]s, language: %[1]s}", "cache: {max_staleness: %s}",
 	} {
 		for _, ref := range []string{"'${env:CANARY}'", "'${file:/canary}'"} {
 			if !strings.Contains(key, "%s") {
@@ -217,7 +226,7 @@ func TestSEC_N05_SecretsAreNeverShown(t *testing.T) {
 			t.Errorf("%s: shown in\n%s", text, got)
 		}
 	}
-	for _, name := range []string{"x.toml", "x.json"} {
+	for _, name := range []string{"x.toml", "x.json"} { // which say where a syntax is wrong in words of their own
 		for _, text := range []string{
 			"authentication.methods.token.storage.tokens.a.credential = c4n4ry", "credential = 'c4n4ry", "credential = \"c4n4ry\\q\"",
 			`{"credential": c4n4ry}`, `{"credential": "c4n4ry`, `{"credential": "c4n4ry\q"}`, `{"log": "c4n4ry"}`, "log = 'c4n4ry'", "credential = 4.c4n4ry",
