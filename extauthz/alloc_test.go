@@ -21,13 +21,16 @@ import (
 func TestAllocations(t *testing.T) {
 	cfg := defaults()
 	siteRules(&cfg)
+	fixtureLogin(&cfg)
 	o := options(t)
 	o.Logger = slog.New(slog.DiscardHandler)
 	fake := newFake()
+	fake.table["session"] = grace()
 	e, err := extauthz.New(cfg, []methods.Authenticator{fake}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.Hearing(true)
 	for _, c := range []struct {
 		name string
 		in   *authv3.CheckRequest
@@ -38,6 +41,8 @@ func TestAllocations(t *testing.T) {
 		{"cached, with requirements", req("GET app.test/team", bearer), 1},
 		{"refused", req("GET app.test/write", bearer), 8},
 		{"spoofed headers", req("GET app.test/public/x", "x_auth_request_user: evil"), 1},
+		{"cached session", req("GET app.test/", "cookie: a=1; gateward_client_token=session"), 1},
+		{"sent to the login", req("GET app.test/a?b", html), 8},
 	} {
 		b, err := proto.Marshal(c.in)
 		if err != nil {

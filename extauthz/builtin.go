@@ -2,7 +2,9 @@ package extauthz
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz/target"
 )
 
@@ -19,22 +21,55 @@ const (
 	ruleNone = "none"
 )
 
-// loginService returns the rule for the login service's own paths. It is in
+// loginService returns the rules for the login service's own paths. They are in
 // force before any configured rule: the login service judges its requests
 // itself, needs the cookie for it, and must be reachable by whoever is not
 // logged in. Envoy routes these paths to it and nowhere else.
-func (c *ruleCompiler) loginService() *rule {
-	r := c.newRule(ruleLoginService, AccessAnonymous)
-	r.keepCredentials = true
-	for _, s := range []string{"/auth", "/auth/**", "/api/csrf"} {
-		p, err := target.CompilePath(s)
-		if err != nil {
-			c.errs = append(c.errs, err) // unreachable: they are constants
+//
+// Once it is known on which host that is, the same paths of other hosts are
+// nothing special. A CSRF token is asked for on every host.
+func (c *ruleCompiler) loginService(l *login) []*rule {
+	build := func(paths ...string) *rule {
+		r := c.newRule(ruleLoginService, AccessAnonymous)
+		r.keepCredentials = true
+		for _, s := range paths {
+			p, err := target.CompilePath(s)
+			if err != nil {
+				c.errs = append(c.errs, err) // unreachable: they are constants
+				continue
+			}
+			r.paths = append(r.paths, p)
+		}
+		return r
+	}
+	if l == nil {
+		return []*rule{build("/auth", "/auth/**", "/api/csrf")}
+	}
+	pages := build("/auth", "/auth/**")
+	pages.hosts = []target.HostPattern{l.pattern}
+	return []*rule{pages, build("/api/csrf")}
+}
+
+// warnOfLogin warns of a path pattern of r that the login service's rules take.
+func (c *ruleCompiler) warnOfLogin(key string, r *rule, s string, p target.PathPattern) {
+	for _, b := range c.builtin {
+		if !slices.ContainsFunc(b.paths, func(l target.PathPattern) bool { return l.Covers(p) }) {
 			continue
 		}
-		r.paths = append(r.paths, p)
+		where := ""
+		if len(b.hosts) > 0 {
+			host := b.hosts[0].String()
+			if len(r.hosts) > 0 && !slices.ContainsFunc(r.hosts, func(h target.HostPattern) bool { return h.Match([]byte(host)) }) {
+				continue
+			}
+			where = " on " + host
+		}
+		c.warnings = append(c.warnings, &gateward.ConfigError{
+			Key: key, Warning: true,
+			Problem: fmt.Sprintf("path pattern %q is the login service's%s, and passes without a credential before any rule", s, where),
+			Remedy:  "have Envoy route it nowhere else, and the application live elsewhere",
+		})
 	}
-	return r
 }
 
 // excluded returns the ready-made anonymous rules for Flipt's API sections.

@@ -1,24 +1,26 @@
 package extauthz
 
 import (
-	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/sessions"
 )
 
 // A cacheKey is the SHA-256 of a credential and how it was presented. What
 // else a decision reads (rule, host, path) is evaluated on every check, so no
-// decision is shared between rules.
-type cacheKey [sha256.Size]byte
+// decision is shared between rules. The digest is that of a session's key, so a
+// revocation finds the entries of its session, whose schemes it tries in turn.
+type cacheKey struct {
+	hash   sessions.Key
+	scheme gateward.Scheme
+}
 
-// keyOf hashes a credential; buf is scratch space, returned grown.
-func keyOf(buf []byte, scheme gateward.Scheme, value []byte) (cacheKey, []byte) {
-	// The scheme is one byte, so the concatenation is unambiguous.
-	buf = append(append(buf[:0], byte(scheme)), value...)
-	return sha256.Sum256(buf), buf
+// keyOf returns the key of a credential.
+func keyOf(scheme gateward.Scheme, value []byte) cacheKey {
+	return cacheKey{sessions.KeyOf(value), scheme}
 }
 
 const cacheShards = 64
@@ -26,18 +28,27 @@ const cacheShards = 64
 // A cache keeps what credentials turned out to be: identities until they or
 // their time to live expire, refusals for a short while. Both are bounded, and
 // apart from each other, so that a flood of garbage evicts no identity. Faults
-// are not kept. Safe for concurrent use.
+// are not kept. What concerns revocations is in revocation.go. Safe for
+// concurrent use.
 type cache struct {
-	ttl, negativeTTL int64 // nanoseconds
-	shards           [cacheShards]cacheShard
+	// In nanoseconds.
+	ttl, negativeTTL, maxStaleness int64
+	// deaf: revocations may happen that nobody tells us of.
+	deaf   atomic.Bool
+	shards [cacheShards]cacheShard
 }
 
 type cacheShard struct {
 	mu sync.RWMutex
+	// generation counts the revocations that concern the shard. What was read
+	// from a store before the last of them is not kept.
+	generation uint64
 	// index holds positions in slots; it has no pointers, so a collection
 	// does not walk it.
 	index map[cacheKey]uint32
 	slots []cacheSlot
+	// free are positions in slots whose entries were dropped.
+	free  []uint32
 	limit int
 	hand  int
 
@@ -47,11 +58,16 @@ type cacheShard struct {
 	refusedLimit    int
 }
 
+// A cacheSlot is 64 bytes long, a cache line.
 type cacheSlot struct {
-	key     cacheKey
-	expires int64
-	value   *resolved
+	key cacheKey
+	// session: the identity can be revoked.
+	session bool
 	used    atomic.Bool
+	// began is when the verification began, expires when the entry ends, both
+	// in nanoseconds since the epoch.
+	began, expires int64
+	value          *resolved
 }
 
 type refusedEntry struct {
@@ -60,7 +76,8 @@ type refusedEntry struct {
 }
 
 func newCache(c Cache) *cache {
-	k := &cache{ttl: int64(c.TTL), negativeTTL: int64(c.NegativeTTL)}
+	k := &cache{ttl: int64(c.TTL), negativeTTL: int64(c.NegativeTTL), maxStaleness: int64(c.MaxStaleness)}
+	k.deaf.Store(true) // until we are told that we hear
 	for i := range k.shards {
 		s := &k.shards[i]
 		s.limit = (c.Size + cacheShards - 1) / cacheShards
@@ -71,62 +88,81 @@ func newCache(c Cache) *cache {
 	return k
 }
 
-func (c *cache) shard(k *cacheKey) *cacheShard { return &c.shards[k[0]%cacheShards] }
+func (c *cache) shard(k *cacheKey) *cacheShard { return &c.shards[k.hash[0]%cacheShards] }
 
-// get returns what the credential is known to be at now, or nil.
-func (c *cache) get(k *cacheKey, now int64) *resolved {
+// get returns what the credential is known to be at now, or nil; and the
+// generation that put wants to be told if it is found out after this.
+func (c *cache) get(k *cacheKey, now int64) (*resolved, uint64) {
 	s := c.shard(k)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if i, ok := s.index[*k]; ok && now < s.slots[i].expires {
 		slot := &s.slots[i]
+		if slot.session && c.stale(slot.began, now) {
+			return nil, s.generation
+		}
 		if !slot.used.Load() { // a shared cache line is written only when it must be
 			slot.used.Store(true)
 		}
-		return slot.value
+		return slot.value, s.generation
 	}
 	if len(s.refused)+len(s.fading) == 0 {
-		return nil
+		return nil, s.generation
 	}
 	e, ok := s.refused[*k]
 	if !ok {
 		e, ok = s.fading[*k]
 	}
 	if !ok || now >= e.expires {
-		return nil
+		return nil, s.generation
 	}
-	return e.value
+	return e.value, s.generation
 }
 
-// put keeps r, unless it is a fault or its time is over.
-func (c *cache) put(k *cacheKey, r *resolved, now int64) {
+// put keeps r, the outcome of a verification that began in this generation and
+// at this time, unless it is a fault, its time is over, or it may have been
+// revoked meanwhile.
+//
+// A refusal may be kept although a session came to be meanwhile: its client
+// token is random and new, so nobody has presented it before.
+func (c *cache) put(k *cacheKey, r *resolved, generation uint64, began int64) {
 	s := c.shard(k)
 	if s.limit == 0 {
 		return
 	}
 	if r.reason != ReasonIdentified {
 		if r.reason.Outcome() == OutcomeDeny && c.negativeTTL > 0 {
-			s.putRefused(k, refusedEntry{now + c.negativeTTL, r})
+			s.putRefused(k, refusedEntry{began + c.negativeTTL, r})
 		}
 		return
 	}
-	expires := now + c.ttl
-	// Compared as times: the nanoseconds of a date far away overflow.
-	if e := r.identity.Expiry; !e.IsZero() && e.Before(time.Unix(0, expires)) {
-		if !e.After(time.Unix(0, now)) {
+	expires := began + c.ttl
+	for _, end := range [...]time.Time{r.identity.Expiry, r.identity.FreshUntil} {
+		// Compared as times: the nanoseconds of a date far away overflow.
+		if end.IsZero() || !end.Before(time.Unix(0, expires)) {
+			continue
+		}
+		if !end.After(time.Unix(0, began)) {
 			return
 		}
-		expires = e.UnixNano()
+		expires = end.UnixNano()
 	}
-	s.putIdentified(k, expires, r)
+	s.putIdentified(k, r, generation, began, expires)
 }
 
-func (s *cacheShard) putIdentified(k *cacheKey, expires int64, r *resolved) {
+func (s *cacheShard) putIdentified(k *cacheKey, r *resolved, generation uint64, began, expires int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	session := r.revocable()
+	if session && generation != s.generation {
+		return
+	}
 	i, ok := s.index[*k]
 	switch {
 	case ok:
+	case len(s.free) > 0:
+		i = s.free[len(s.free)-1]
+		s.free = s.free[:len(s.free)-1]
 	case len(s.slots) < s.limit:
 		s.slots = append(s.slots, cacheSlot{})
 		i = uint32(len(s.slots) - 1) //nolint:gosec // bounded by the limit
@@ -135,7 +171,7 @@ func (s *cacheShard) putIdentified(k *cacheKey, expires int64, r *resolved) {
 	}
 	s.index[*k] = i
 	slot := &s.slots[i]
-	slot.key, slot.expires, slot.value = *k, expires, r
+	slot.key, slot.session, slot.began, slot.expires, slot.value = *k, session, began, expires, r
 	slot.used.Store(false)
 }
 

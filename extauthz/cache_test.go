@@ -11,8 +11,14 @@ import (
 )
 
 func testKey(s string) cacheKey {
-	k, _ := keyOf(nil, gateward.SchemeBearer, []byte(s))
+	k := keyOf(gateward.SchemeBearer, []byte(s))
 	return k
+}
+
+// held is what the cache has.
+func held(c *cache, k *cacheKey, now int64) *resolved {
+	r, _ := c.get(k, now)
+	return r
 }
 
 func identified(expiry time.Time) *resolved {
@@ -24,9 +30,9 @@ func identified(expiry time.Time) *resolved {
 func TestSEC_K01_KeyCoversTheCredential(t *testing.T) {
 	t.Parallel()
 	seen := map[cacheKey]string{}
-	for _, scheme := range []gateward.Scheme{gateward.SchemeBearer, gateward.SchemeJWT, gateward.SchemeBasic, gateward.SchemeCookie} {
+	for _, scheme := range []gateward.Scheme{gateward.SchemeBearer, gateward.SchemeJWT, gateward.SchemeBasic, gateward.SchemeCookie, gateward.SchemeAcceptedCookie} {
 		for _, value := range []string{"", "a", "b", "ab", "a\x00", strings.Repeat("a", 9000)} {
-			k, _ := keyOf(nil, scheme, []byte(value))
+			k := keyOf(scheme, []byte(value))
 			if other, ok := seen[k]; ok {
 				t.Errorf("%v %.10q has the key of %s", scheme, value, other)
 			}
@@ -54,11 +60,11 @@ func TestSEC_K02_NeverBeyondExpiry(t *testing.T) {
 		"refused":         {refused, 2 * time.Second},
 	} {
 		k := testKey(name)
-		c.put(&k, x.value, now.UnixNano())
-		if got := c.get(&k, now.Add(x.lives-1).UnixNano()); x.lives > 0 && got != x.value {
+		c.put(&k, x.value, 0, now.UnixNano())
+		if got := held(c, &k, now.Add(x.lives-1).UnixNano()); x.lives > 0 && got != x.value {
 			t.Errorf("%s: gone before its time", name)
 		}
-		if got := c.get(&k, now.Add(x.lives).UnixNano()); got != nil {
+		if got := held(c, &k, now.Add(x.lives).UnixNano()); got != nil {
 			t.Errorf("%s: still there after %v", name, x.lives)
 		}
 	}
@@ -70,8 +76,8 @@ func TestSEC_K03_NoCredentialIsKept(t *testing.T) {
 	const canary = "c4n4ry-credential"
 	c := newCache(Cache{Size: 100, TTL: time.Minute, NegativeTTL: time.Minute})
 	k := testKey(canary)
-	c.put(&k, identified(time.Time{}), 0)
-	if text := fmt.Sprintf("%+v %s", c.shard(&k), k[:]); strings.Contains(text, canary) {
+	c.put(&k, identified(time.Time{}), 0, 0)
+	if text := fmt.Sprintf("%+v %s", c.shard(&k), k.hash[:]); strings.Contains(text, canary) {
 		t.Error("the credential is in the cache")
 	}
 }
@@ -85,8 +91,8 @@ func TestSEC_K04_FaultsAreNotKept(t *testing.T) {
 			continue
 		}
 		k := testKey(reason.String())
-		c.put(&k, &resolved{reason: reason, err: errors.New("x")}, 0)
-		if c.get(&k, 1) != nil {
+		c.put(&k, &resolved{reason: reason, err: errors.New("x")}, 0, 0)
+		if held(c, &k, 1) != nil {
 			t.Errorf("%v was kept", reason)
 		}
 	}
@@ -104,11 +110,11 @@ func TestSEC_K05_FloodDoesNotEvict(t *testing.T) {
 	keys := make([]cacheKey, hot)
 	for i := range keys {
 		keys[i] = testKey(fmt.Sprint("hot", i))
-		c.put(&keys[i], identified(time.Time{}), 0)
+		c.put(&keys[i], identified(time.Time{}), 0, 0)
 	}
 	hits := func() (n int) {
 		for i := range keys {
-			if c.get(&keys[i], 1) != nil {
+			if held(c, &keys[i], 1) != nil {
 				n++
 			}
 		}
@@ -116,14 +122,14 @@ func TestSEC_K05_FloodDoesNotEvict(t *testing.T) {
 	}
 	for i := range 200_000 {
 		k := testKey(fmt.Sprint("garbage", i))
-		c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0)
+		c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0, 0)
 	}
 	if n := hits(); n != hot {
 		t.Errorf("after a flood of garbage %d of %d are left", n, hot)
 	}
 	for i := range 50_000 {
 		k := testKey(fmt.Sprint("cold", i))
-		c.put(&k, identified(time.Time{}), 0)
+		c.put(&k, identified(time.Time{}), 0, 0)
 		if i%500 == 0 {
 			hits() // the hot ones are being used meanwhile
 		}
@@ -143,9 +149,9 @@ func TestExpiredIdentityIsRefusedFromCache(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{Size: 64, TTL: time.Second, NegativeTTL: time.Minute})
 	k, refused := testKey("a"), &resolved{reason: ReasonInvalidCredential}
-	c.put(&k, identified(time.Time{}), 0)
-	c.put(&k, refused, int64(2*time.Second))
-	if c.get(&k, int64(3*time.Second)) != refused {
+	c.put(&k, identified(time.Time{}), 0, 0)
+	c.put(&k, refused, 0, int64(2*time.Second))
+	if held(c, &k, int64(3*time.Second)) != refused {
 		t.Error("the refusal is not found")
 	}
 }
@@ -154,9 +160,9 @@ func TestCacheSizeZeroKeepsNothing(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{TTL: time.Hour, NegativeTTL: time.Hour})
 	k := testKey("a")
-	c.put(&k, identified(time.Time{}), 0)
-	c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0)
-	if c.get(&k, 1) != nil || c.entries() != 0 {
+	c.put(&k, identified(time.Time{}), 0, 0)
+	c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0, 0)
+	if held(c, &k, 1) != nil || c.entries() != 0 {
 		t.Error("something was kept")
 	}
 }
@@ -165,9 +171,9 @@ func TestCachePutTwice(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{Size: 64, TTL: time.Minute})
 	k, first, second := testKey("a"), identified(time.Time{}), identified(time.Time{})
-	c.put(&k, first, 0)
-	c.put(&k, second, int64(time.Second))
-	if c.get(&k, int64(time.Minute)) != second || c.entries() != 1 {
+	c.put(&k, first, 0, 0)
+	c.put(&k, second, 0, int64(time.Second))
+	if held(c, &k, int64(time.Minute)) != second || c.entries() != 1 {
 		t.Error("the second does not replace the first")
 	}
 }
@@ -175,10 +181,10 @@ func TestCachePutTwice(t *testing.T) {
 func BenchmarkCacheHit(b *testing.B) {
 	c := newCache(Cache{Size: 100_000, TTL: time.Hour})
 	k := testKey("a")
-	c.put(&k, identified(time.Time{}), 0)
+	c.put(&k, identified(time.Time{}), 0, 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		if c.get(&k, 1) == nil {
+		if r, _ := c.get(&k, 1); r == nil {
 			b.Fatal("miss")
 		}
 	}

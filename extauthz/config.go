@@ -33,7 +33,12 @@ type Config struct {
 	// CookieNames are the names under which a client-token cookie is read; the
 	// first one is ours to set and to clear.
 	CookieNames []string
-	Cache       Cache
+	// Login is where people log in, nil if nobody can.
+	Login *Login
+	// SessionMethods are the methods of identities that sessions may have:
+	// "oidc". Rules may require them, and metrics name them.
+	SessionMethods []string
+	Cache          Cache
 	// RefuseAmbiguous answers 400 to ambiguous targets: paths.ambiguous: refuse.
 	RefuseAmbiguous bool
 	// FaultsAsErrors answers our own faults with an error response, which
@@ -61,6 +66,11 @@ type Rule struct {
 	// Invalid says what becomes of a bad credential on an optional rule:
 	// refuse (the default) or ignore.
 	Invalid string
+	// Unauthenticated says who is sent to the login instead of being answered
+	// 401: auto (the default), which is a browser that opens a page; redirect,
+	// which is every GET and HEAD but those of gRPC and upgrades; or status,
+	// which is nobody.
+	Unauthenticated string
 	// Shadow evaluates and counts the rule, and then skips it.
 	Shadow bool
 }
@@ -77,6 +87,21 @@ type Match struct {
 type Require struct {
 	Methods, Emails, Domains, Groups, Scopes []string
 	When                                     string
+	// MaxAuthAge is how long ago the person may have authenticated at most; zero
+	// does not matter. Whoever did so at an unknown time did so too long ago.
+	MaxAuthAge time.Duration
+}
+
+// Login is the login service as far as the check path has to know it.
+type Login struct {
+	// URL is the address of the login page, absolute and without a query:
+	// https://app.example.com/auth/login. The login service is at its host, which
+	// is the one where the paths below /auth are left to it.
+	URL string
+	// Covers reports whether a browser sends the session cookie to a host (lower
+	// case, without a port). People who ask elsewhere are not sent to the login,
+	// from which they would come back as they went. Nil is the host of URL alone.
+	Covers func(host string) bool
 }
 
 // Upstream is what the service behind Envoy gets to see.
@@ -101,6 +126,9 @@ type Cache struct {
 	// TTL bounds how long an identity is used without being verified again,
 	// NegativeTTL how long a refusal is.
 	TTL, NegativeTTL time.Duration
+	// MaxStaleness bounds how long a session is used without being verified
+	// again while revocations are not heard (see [Service.Hearing]).
+	MaxStaleness time.Duration
 }
 
 // Options are the dependencies of an [Engine]. Logger, Metrics, Now and Random

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz"
@@ -27,17 +28,28 @@ func TestMistakesAreNamed(t *testing.T) {
 		{Name: "g", Require: extauthz.Require{When: `identity.subject`}},
 		{Name: "h", Require: extauthz.Require{When: `1 +`}},
 		{},
+		{Name: "j", Unauthenticated: "login"},
+		{Name: "k", Unauthenticated: "redirect", Credentials: []string{"bearer"}},
+		{Name: "l", Unauthenticated: "status", Access: extauthz.AccessAnonymous},
+		{Name: "m", Unauthenticated: "auto", Access: extauthz.AccessDeny},
+		{Name: "n", Unauthenticated: "redirect", Access: extauthz.AccessOptional},
+		{Name: "o", Require: extauthz.Require{MaxAuthAge: -1}},
+		{Name: "p", Require: extauthz.Require{MaxAuthAge: time.Hour}, Access: extauthz.AccessOptional},
 	}
 	cfg.Upstream.IdentityHeaders.Issuer = "x-auth-request-USER"
+	cfg.Login = &extauthz.Login{URL: "app.test"}
 	_, err := extauthz.New(cfg, []methods.Authenticator{newFake()}, options(t))
 	got := keys(err)
 	want := []string{
 		"authentication.exclude.hosts[0]",
 		"rules[0].match.hosts[1]", "rules[0].match.methods[0]", "rules[0].match.paths[0]", "rules[0].match.paths[1]",
-		"rules[1].access", "rules[1].name", "rules[2].require", "rules[3].credentials[0]", "rules[3].invalid",
+		"rules[1].access", "rules[1].name",
+		"rules[10].unauthenticated", "rules[11].unauthenticated", "rules[14].require.max_auth_age", "rules[15].require", "rules[9].unauthenticated", "server.public_url",
+		"rules[2].require", "rules[3].credentials[0]", "rules[3].invalid",
 		"rules[4].invalid", "rules[5].require.emails[0]", "rules[5].require.when",
 		"rules[6].require.when", "rules[7].require.when", "rules[8].name", "upstream.identity_headers.issuer",
 	}
+	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q\n%v", got, want, err)
 	}
@@ -128,6 +140,48 @@ func TestSEC_R08_NeverMatching(t *testing.T) {
 		}
 		if got := len(e.Warnings()) == 1; got != c.want {
 			t.Errorf("%s: got %v", c.name, e.Warnings())
+		}
+	}
+}
+
+// TestWarnings: what is suspicious is said, and used all the same.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	on := func(paths []string, hosts ...string) extauthz.Rule {
+		return extauthz.Rule{Match: extauthz.Match{Hosts: hosts, Paths: paths}}
+	}
+	require := func(r extauthz.Require) extauthz.Rule { return extauthz.Rule{Require: r} }
+	for _, c := range []struct {
+		name string
+		rule extauthz.Rule
+		want string
+	}{
+		{"method of an authenticator", require(extauthz.Require{Methods: []string{"fake"}}), ""},
+		{"method of sessions", require(extauthz.Require{Methods: []string{"oidc", "github"}}), ""},
+		{"no such method", require(extauthz.Require{Methods: []string{"oidc", "mtls"}}), "rules[0].require.methods[1]"},
+		{"long enough", require(extauthz.Require{MaxAuthAge: time.Minute}), ""},
+		{"over at once", require(extauthz.Require{MaxAuthAge: 30 * time.Second}), "rules[0].require.max_auth_age"},
+		{"login service", on([]string{"/auth/admin/**"}), "rules[0].match.paths[0]"},
+		{"login service, by host", on([]string{"/x", "/auth"}, "other.test", "app.test"), "rules[0].match.paths[1]"},
+		{"login service, by wildcard", on([]string{"/auth/**"}, "*.test"), "rules[0].match.paths[0]"},
+		{"not its host", on([]string{"/auth/**"}, "other.test", "*.app.test"), ""},
+		{"csrf on any host", on([]string{"/api/csrf"}, "other.test"), "rules[0].match.paths[0]"},
+		{"neither", on([]string{"/authors/**", "/api/csrf/x"}), ""},
+	} {
+		cfg := sessionDefaults()
+		fixtureLogin(&cfg)
+		c.rule.Name = "a"
+		cfg.Rules = []extauthz.Rule{c.rule}
+		e, err := extauthz.New(cfg, []methods.Authenticator{newFake()}, options(t))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		var got []string
+		for _, w := range e.Warnings() {
+			got = append(got, w.Key)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: got %v, want %q", c.name, e.Warnings(), c.want)
 		}
 	}
 }

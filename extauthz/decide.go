@@ -146,6 +146,10 @@ func (e *Engine) apply(ctx context.Context, q *request, r *rule, path []byte) de
 			d.reason = ReasonConditionFalse
 		}
 	}
+	// The last, because whoever meets everything else can do something about it.
+	if d.reason == ReasonIdentified && r.tooOld(&d.who.identity, q.now) {
+		d.reason = ReasonAuthenticationTooOld
+	}
 	return d
 }
 

@@ -13,6 +13,11 @@
 // answer of its own, never a failed call, since Envoy may be told to let those
 // through.
 //
-// Login, sessions and pages live elsewhere; configuration is read by
-// internal/config and arrives as [Config].
+// Who opens a page without a good credential is sent to the login ([Login]).
+// Sessions are verified by a method like any other, and ended elsewhere: the
+// engine is a [sessions.Listener], and forgets what was revoked. The login
+// service asks it, by [Service.Identify], who sent a request.
+//
+// Login, the keeping of sessions, and pages live elsewhere; configuration is
+// read by internal/config and arrives as [Config].
 package extauthz

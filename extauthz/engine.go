@@ -22,10 +22,15 @@ type Engine struct {
 	fallback       *rule
 	none           *rule // counts what was answered before a rule was looked for
 	authenticators []methods.Authenticator
+	// methodNames are what checks are counted by: none, the authenticators, and
+	// the methods of sessions.
+	methodNames    []string
+	sessionMethods []string
 	finder         *credential.Finder
 	headers        *headerSet
 	variables      map[string]expressionVariable
 	refusals       *refusals
+	login          *login // nil if nobody can log in
 	cache          *cache
 	flights        singleflight.Group
 	// pending bounds the verifications under way, by method; shadowing those
@@ -60,23 +65,25 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 	if err != nil {
 		return nil, err
 	}
-	c := &ruleCompiler{expressions: expressions}
-	for _, a := range authenticators {
-		c.methodNames = append(c.methodNames, a.Name())
-	}
-	c.login = c.loginService()
+	login, err := newLogin(cfg.Login)
+	errs = append(errs, err)
+	c := newRuleCompiler(expressions, authenticators, cfg.SessionMethods)
+	c.builtin = c.loginService(login)
 	configured := c.compile(cfg.Rules)
 	c.openSlashes(configured, cfg.Required)
 	e := &Engine{
-		rules:          slices.Concat([]*rule{c.login}, configured, c.excluded(cfg.Exclude)),
+		rules:          slices.Concat(c.builtin, configured, c.excluded(cfg.Exclude)),
 		named:          map[string]*rule{},
 		fallback:       c.fallback(cfg.Required),
 		none:           c.newRule(ruleNone, AccessDeny),
 		authenticators: authenticators,
+		methodNames:    append([]string{"none"}, c.methodNames...),
+		sessionMethods: cfg.SessionMethods,
 		finder:         credential.NewFinder(cfg.CookieNames),
 		headers:        headers,
 		variables:      expressionVariables(),
 		refusals:       newRefusals(cfg, o),
+		login:          login,
 		cache:          newCache(cfg.Cache),
 
 		refuseAmbiguous:    cfg.RefuseAmbiguous,

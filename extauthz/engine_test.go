@@ -173,7 +173,7 @@ func sound(tb testing.TB, r *authv3.CheckResponse) {
 	}
 	if denied != nil {
 		switch denied.GetStatus().GetCode() {
-		case 400, 401, 403, 405, 431, 503:
+		case 302, 400, 401, 403, 405, 431, 503:
 		default:
 			tb.Fatalf("HTTP status %d is not in the closed set", denied.GetStatus().GetCode())
 		}

@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -39,10 +40,12 @@ type resolved struct {
 	// reason is ReasonIdentified, or why there is no identity.
 	reason Reason
 	// err is what the operator reads when there is no identity.
-	err      error
+	err error
+	// identity may also be there with ReasonNotAdmitted, to be told; it counts
+	// for nothing.
 	identity gateward.Identity
 	facts    admit.Facts
-	// method is the index of the method's counters; see rule.count.
+	// method is the index of the method's name; see Engine.methodNames.
 	method int
 	// headers are the fields of an OkHttpResponse that set the identity
 	// headers; metadata are fields of the dynamic metadata.
@@ -58,9 +61,9 @@ func (r *resolved) same(o *resolved) bool {
 // identify returns what the credential is, from the cache or from the method
 // that claims it. It never returns nil.
 func (e *Engine) identify(ctx context.Context, q *request, f credential.Found) *resolved {
-	var key cacheKey
-	key, q.scratch = keyOf(q.scratch, f.Scheme, f.Value)
-	if r := e.cache.get(&key, q.now.UnixNano()); r != nil {
+	key := keyOf(f.Scheme, f.Value)
+	r, generation := e.cache.get(&key, q.now.UnixNano())
+	if r != nil {
 		if r.reason == ReasonIdentified {
 			e.counters.hit.Inc()
 		} else {
@@ -69,29 +72,73 @@ func (e *Engine) identify(ctx context.Context, q *request, f credential.Found) *
 		return r
 	}
 	e.counters.miss.Inc()
-	return e.verify(ctx, q, key, gateward.Credential{Scheme: f.Scheme, Value: gateward.NewSecret(string(f.Value))})
+	return e.verify(ctx, q, &flight{e: e, key: key, generation: generation, credential: credentialOf(f)})
+}
+
+func credentialOf(f credential.Found) gateward.Credential {
+	return gateward.Credential{Scheme: f.Scheme, Value: gateward.NewSecret(string(f.Value))}
+}
+
+// A flight is a verification for all who ask for the same at the same time.
+type flight struct {
+	e   *Engine
+	key cacheKey
+	// generation is that of the cache before the flight: who asks after a
+	// revocation does not join a flight from before it.
+	generation uint64
+	// whole: the identity is wanted with what the cache does not keep, and is
+	// not put there.
+	whole      bool
+	credential gateward.Credential
+}
+
+// A landing is the end of a flight.
+type landing struct {
+	*resolved
+	began time.Time
+}
+
+// name is the same for flights that one can stand in for the other.
+func (f *flight) name() string {
+	b := make([]byte, 0, len(f.key.hash)+10)
+	b = append(append(b, f.key.hash[:]...), byte(f.key.scheme), 0)
+	if f.whole {
+		b[len(b)-1] = 1
+	}
+	return string(binary.BigEndian.AppendUint64(b, f.generation))
+}
+
+func (f *flight) fly(ctx context.Context) landing {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
+	defer cancel()
+	l := landing{began: f.e.now()}
+	l.resolved = f.e.judge(ctx, f.credential, f.whole)
+	if !f.whole {
+		f.e.cache.put(&f.key, l.resolved, f.generation, l.began.UnixNano())
+	}
+	return l
 }
 
 // verify has the credential judged, once for all who ask at the same time. The
 // judgement outlives the request that began it, so that a client that goes
 // away spoils it for nobody and its result is kept.
-func (e *Engine) verify(ctx context.Context, q *request, key cacheKey, c gateward.Credential) *resolved {
-	verdict := e.flights.DoChan(string(key[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
-		defer cancel()
-		r := e.judge(ctx, c)
-		e.cache.put(&key, r, e.now().UnixNano())
-		return r, nil
-	})
+func (e *Engine) verify(ctx context.Context, q *request, f *flight) *resolved {
 	timer := time.NewTimer(e.patience(q))
 	defer timer.Stop()
-	select {
-	case v := <-verdict:
-		return v.Val.(*resolved) //nolint:errcheck,forcetypeassert // the function above returns nothing else
-	case <-timer.C:
-		return &resolved{reason: ReasonDeadline, err: errDeadline}
-	case <-ctx.Done():
-		return &resolved{reason: ReasonDeadline, err: fmt.Errorf("extauthz: caller gone: %w", ctx.Err())}
+	for again := true; ; again = false {
+		verdict := e.flights.DoChan(f.name(), func() (any, error) { return f.fly(ctx), nil })
+		select {
+		case v := <-verdict:
+			l := v.Val.(landing) //nolint:errcheck,forcetypeassert // the function above returns nothing else
+			if again && l.revocable() && e.cache.stale(l.began.UnixNano(), q.now.UnixNano()) {
+				continue // it began too long before this request; any other begins after it
+			}
+			return l.resolved
+		case <-timer.C:
+			return &resolved{reason: ReasonDeadline, err: errDeadline}
+		case <-ctx.Done():
+			return &resolved{reason: ReasonDeadline, err: fmt.Errorf("extauthz: caller gone: %w", ctx.Err())}
+		}
 	}
 }
 
@@ -111,7 +158,7 @@ func (e *Engine) patience(q *request) time.Duration { return q.deadline.Sub(e.no
 // judge asks the first method that claims the credential. A panic is answered
 // like any other failure of ours: this runs outside of the request's goroutine,
 // where nothing else would catch it.
-func (e *Engine) judge(ctx context.Context, c gateward.Credential) (r *resolved) {
+func (e *Engine) judge(ctx context.Context, c gateward.Credential, whole bool) (r *resolved) {
 	defer func() {
 		if v := recover(); v != nil {
 			e.panicked(ctx, v, debug.Stack())
@@ -130,9 +177,9 @@ func (e *Engine) judge(ctx context.Context, c gateward.Credential) (r *resolved)
 		}
 		id, err := a.Authenticate(ctx, c)
 		if err != nil {
-			return &resolved{reason: errorReason(err), err: err, method: i + 1}
+			return e.resolveError(id, err, i+1)
 		}
-		return e.resolve(id, i+1)
+		return e.resolve(id, e.methodOf(&id, i+1), whole)
 	}
 	return &resolved{reason: ReasonInvalidCredential, err: errNobodyClaims}
 }
@@ -153,8 +200,19 @@ func errorReason(err error) Reason {
 	return ReasonInternal
 }
 
+// resolveError keeps what a method had to say instead of an identity. Who is
+// known and not admitted is told so by name.
+func (e *Engine) resolveError(id gateward.Identity, err error, method int) *resolved {
+	r := &resolved{reason: errorReason(err), err: err, method: method}
+	if r.reason == ReasonNotAdmitted {
+		id.Claims, id.Metadata = nil, nil
+		r.identity = id
+	}
+	return r
+}
+
 // resolve prepares an identity for its checks.
-func (e *Engine) resolve(id gateward.Identity, method int) *resolved {
+func (e *Engine) resolve(id gateward.Identity, method int, whole bool) *resolved {
 	headers, err := e.headers.encode(&id)
 	if err != nil {
 		return &resolved{reason: ReasonIdentityTooLarge, err: err, method: method}
@@ -171,7 +229,7 @@ func (e *Engine) resolve(id gateward.Identity, method int) *resolved {
 		}
 		meta = wire.AppendMetadataList(meta, "scopes", scopes)
 	}
-	if !e.expressions { // which alone look at these, and a cache is full of them
+	if !e.expressions && !whole { // expressions alone look at these, and a cache is full of them
 		id.Claims, id.Metadata = nil, nil
 	}
 	r := &resolved{reason: ReasonIdentified, identity: id, method: method, headers: headers, metadata: meta}

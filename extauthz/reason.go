@@ -54,6 +54,7 @@ const (
 	ReasonSchemeNotAdmitted
 	ReasonConflictingCookies
 	ReasonInvalidCredential
+	ReasonAuthenticationTooOld
 
 	ReasonNotAdmitted
 	ReasonMethodNotAllowed
@@ -102,6 +103,8 @@ var explanations = [numReasons]explanation{ //nolint:gochecknoglobals // a table
 	ReasonConflictingCookies:  {"conflicting_cookies", OutcomeDeny, http.StatusUnauthorized, codes.Unauthenticated},
 	ReasonInvalidCredential:   {"invalid_credential", OutcomeDeny, http.StatusUnauthorized, codes.Unauthenticated},
 
+	ReasonAuthenticationTooOld: {"auth_too_old", OutcomeDeny, http.StatusUnauthorized, codes.Unauthenticated},
+
 	ReasonNotAdmitted:       {"not_admitted", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
 	ReasonMethodNotAllowed:  {"method_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
 	ReasonEmailNotAllowed:   {"email_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
@@ -127,9 +130,9 @@ func (r Reason) String() string { return explanations[r].token }
 func (r Reason) Outcome() Outcome { return explanations[r].outcome }
 
 // invalid reports whether the reason is a credential that is there and no good,
-// as against none.
+// as against none, or one that is good and does not suffice.
 func (r Reason) invalid() bool {
-	return explanations[r].status == http.StatusUnauthorized && r != ReasonNoCredential
+	return explanations[r].status == http.StatusUnauthorized && r != ReasonNoCredential && r != ReasonAuthenticationTooOld
 }
 
 // problemReason translates what is wrong with the form of a credential.

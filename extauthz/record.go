@@ -5,9 +5,11 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
+	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz/wire"
 	"github.com/gateward/gateward/internal/telemetry"
 )
@@ -48,7 +50,7 @@ func (e *Engine) record(ctx context.Context, q *request, d *decision) {
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("outcome", outcome.String()), slog.String("reason", d.reason.String()),
-		slog.String("rule", d.rule.name), slog.String("auth_method", e.methodName(method)),
+		slog.String("rule", d.rule.name), slog.String("auth_method", e.methodNames[method]),
 		slog.String("http_method", clip(q.view.Method, 32)), slog.String("host", loggableHost(q.view.Host)),
 		slog.String("path", loggable(q.view.Path, 256)), slog.String("peer", clip(q.view.SourceAddress, 64)),
 		slog.String("request_id", q.requestID()), slog.String("stream_id", clip(q.view.StreamID, 32)),
@@ -76,11 +78,13 @@ func (e *Engine) panicked(ctx context.Context, v any, stack []byte) {
 	e.log.LogAttrs(ctx, slog.LevelError, "panic recovered", attrs...)
 }
 
-func (e *Engine) methodName(method int) string {
-	if method == 0 {
-		return "none"
+// methodOf is the index of the name of the method that established an identity,
+// for which an authenticator vouched.
+func (e *Engine) methodOf(id *gateward.Identity, authenticator int) int {
+	if i := slices.Index(e.methodNames[1:], id.Method); i >= 0 {
+		return i + 1
 	}
-	return e.authenticators[method-1].Name()
+	return authenticator
 }
 
 // count counts a check that this rule decided. The counter is looked up the
@@ -88,7 +92,7 @@ func (e *Engine) methodName(method int) string {
 func (r *rule) count(e *Engine, method int, reason Reason) {
 	slot := &r.counters[method][reason]
 	countIn(slot, func() telemetry.Counter {
-		return e.metrics.Checks(r.name, e.methodName(method), reason.Outcome().String(), reason.String())
+		return e.metrics.Checks(r.name, e.methodNames[method], reason.Outcome().String(), reason.String())
 	})
 }
 

@@ -3,8 +3,11 @@ package extauthz
 import (
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"io"
+	"net/http"
 
+	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz/wire"
 	"github.com/gateward/gateward/internal/browser"
 )
@@ -21,6 +24,7 @@ type refusals struct {
 	faultsAsErrors bool
 	random         io.Reader
 	forms          map[int]*form
+	redirect       []byte // headers
 }
 
 // A form is what all refusals with one status have in common, encoded.
@@ -31,7 +35,11 @@ type form struct {
 }
 
 func newRefusals(cfg Config, o Options) *refusals {
-	r := &refusals{faultsAsErrors: cfg.FaultsAsErrors, random: o.Random, forms: map[int]*form{}}
+	r := &refusals{
+		faultsAsErrors: cfg.FaultsAsErrors, random: o.Random, forms: map[int]*form{},
+		// The answer is another one with a cookie.
+		redirect: encodeHeaders(append(browser.PlainHeaders(), browser.Header{Name: "vary", Value: "Cookie"})),
+	}
 	for _, status := range browser.Statuses() {
 		p := browser.ProblemFor(status)
 		r.forms[status] = &form{
@@ -59,37 +67,65 @@ func (e *Engine) refuse(q *request, d *decision) wire.Encoded {
 
 	h := wire.AppendHeader(q.extra[:0], "x-request-id", requestID)
 	h = wire.AppendHeader(h, "x-gateward-decision-id", q.decisionID)
-	h = appendReason(h, d)
-	q.extra = h
 
-	headers, body := f.script, f.json
-	switch browser.Classify(q.view.Method, q.view) {
-	case browser.GRPC:
-		// The body becomes grpc-message, the HTTP status grpc-status.
-		headers, body = f.plain, append(q.scratch[:0], browser.Plain(f.problem)...)
-		q.scratch = body
-	case browser.Navigation:
-		headers, body = f.page, browser.Page(q.scratch[:0], f.problem, requestID, d.detail())
-		q.scratch = body
-	case browser.Script, browser.WebSocket:
-	}
-	metadata := e.refusalMetadata(q, d)
 	answer := wire.Refusal{
 		Code: int32(x.code), Status: x.status, //nolint:gosec // a gRPC code
 		Error: x.outcome == OutcomeFault && e.refusals.faultsAsErrors,
 	}
+	var headers, body []byte
+	client := browser.Classify(q.view.Method, q.view)
+	if e.sendsToLogin(q, d, client) {
+		answer.Status = http.StatusFound
+		h = e.appendRedirect(h, q, d)
+		headers, body = e.refusals.redirect, append(q.scratch[:0], redirectBody...)
+		q.scratch = body
+	} else {
+		h = appendReason(h, d)
+		headers, body = e.form(q, d, f, client, requestID)
+	}
+	q.extra = h
+	metadata := e.refusalMetadata(q, d)
 	size := len(headers) + len(h) + len(body) + len(metadata) + 32
 	return wire.AppendRefusal(make([]byte, 0, size), answer, metadata, body, headers, h)
 }
 
-// detail tells a person who is not let in who they are to us, and which rule
-// it was.
-func (d *decision) detail() browser.Detail {
-	if d.who == nil || d.who.reason != ReasonIdentified {
+// form returns the headers and the body that a client understands.
+func (e *Engine) form(q *request, d *decision, f *form, client browser.Client, requestID string) (headers, body []byte) {
+	switch client {
+	case browser.GRPC:
+		// The body becomes grpc-message, the HTTP status grpc-status.
+		headers, body = f.plain, append(q.scratch[:0], browser.Plain(f.problem)...)
+	case browser.Navigation:
+		detail := e.detail(q, d)
+		headers, body = f.page, browser.Page(q.scratch[:0], f.problem, requestID, detail)
+	case browser.Script, browser.WebSocket:
+		return f.script, f.json
+	}
+	q.scratch = body
+	return headers, body
+}
+
+// detail tells a person who is not let in who they are to us, which rule it
+// was, and how to be somebody else.
+func (e *Engine) detail(q *request, d *decision) browser.Detail {
+	if d.who == nil || d.who.reason != ReasonIdentified && d.who.reason != ReasonNotAdmitted {
 		return browser.Detail{}
 	}
 	id := &d.who.identity
-	return browser.Detail{Account: cmp.Or(id.Email, id.Name, id.Subject), Rule: d.rule.name}
+	x := browser.Detail{Account: cmp.Or(id.Email, id.Name, id.Subject), Rule: d.rule.name}
+	if d.reason == ReasonNotAdmitted { // by no rule of ours
+		x.Rule = ""
+		var by *gateward.NotAdmittedError
+		if errors.As(d.err, &by) {
+			x.Rule = by.Rule
+		}
+	}
+	if explanations[d.reason].status == http.StatusForbidden {
+		if x.LinkURL = e.switchAccount(q, d); x.LinkURL != "" {
+			x.LinkText = "Use another account"
+		}
+	}
+	return x
 }
 
 // appendReason appends the headers that only some reasons have.
@@ -104,6 +140,9 @@ func appendReason(h []byte, d *decision) []byte {
 		return challenge(browser.InsufficientScope, d.rule.require.Scopes())
 	case d.reason == ReasonNoCredential:
 		return challenge(browser.NoCredential, nil)
+	case d.reason == ReasonAuthenticationTooOld:
+		c := append(browser.Challenge(nil, realm, browser.NoCredential, nil), d.rule.authAgeChallenge()...)
+		return wire.AppendHeaderBytes(h, "www-authenticate", c)
 	case d.reason == ReasonMultipleCredentials:
 		return challenge(browser.InvalidRequest, nil)
 	case d.reason.invalid():

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz/target"
@@ -13,6 +14,7 @@ import (
 	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/internal/credential"
 	"github.com/gateward/gateward/internal/telemetry"
+	"github.com/gateward/gateward/methods"
 )
 
 // A rule is a compiled [Rule]. It is immutable but for its counters.
@@ -27,6 +29,8 @@ type rule struct {
 
 	require       *admit.Requirement
 	when          *expression
+	maxAuthAge    time.Duration // zero: does not matter
+	redirects     redirection
 	ignoreInvalid bool
 	shadow        bool
 	// keepCredentials leaves the client-token cookie in the request: the
@@ -87,12 +91,29 @@ func coverAll[P any](wide, narrow []P, covers func(P, P) bool) bool {
 // A ruleCompiler turns the configured rules into compiled ones and collects
 // what is wrong with them.
 type ruleCompiler struct {
+	// methodNames are those that identities can have, by authenticator and then
+	// by session.
 	methodNames []string
-	// login is the built-in rule before all others.
-	login       *rule
+	// builtin are the rules before all others.
+	builtin     []*rule
 	expressions *expressionCompiler
 	errs        []error
 	warnings    []*gateward.ConfigError
+}
+
+// newRuleCompiler returns a compiler for rules about identities that these
+// authenticators vouch for.
+func newRuleCompiler(x *expressionCompiler, authenticators []methods.Authenticator, sessionMethods []string) *ruleCompiler {
+	c := &ruleCompiler{expressions: x}
+	for _, a := range authenticators {
+		c.methodNames = append(c.methodNames, a.Name())
+	}
+	for _, m := range sessionMethods {
+		if !slices.Contains(c.methodNames, m) {
+			c.methodNames = append(c.methodNames, m)
+		}
+	}
+	return c
 }
 
 func (c *ruleCompiler) fail(key, problem, remedy string) {
@@ -159,6 +180,7 @@ func (c *ruleCompiler) rule(key string, in *Rule) *rule {
 		}
 		r.kinds = kinds
 	}
+	c.unauthenticated(key+".unauthenticated", r, in.Unauthenticated)
 	c.match(key+".match", r, &in.Match)
 	c.requirements(key+".require", r, &in.Require)
 	return r
@@ -191,13 +213,7 @@ func (c *ruleCompiler) match(key string, r *rule, m *Match) {
 			c.errs = append(c.errs, prefixed(fmt.Sprintf("%s.paths[%d]", key, i), err)...)
 			continue
 		}
-		if slices.ContainsFunc(c.login.paths, func(l target.PathPattern) bool { return l.Covers(p) }) {
-			c.warnings = append(c.warnings, &gateward.ConfigError{
-				Key: fmt.Sprintf("%s.paths[%d]", key, i), Warning: true,
-				Problem: fmt.Sprintf("path pattern %q is the login service's, and passes without a credential before any rule", s),
-				Remedy:  "have Envoy route it nowhere else, and the application live elsewhere",
-			})
-		}
+		c.warnOfLogin(fmt.Sprintf("%s.paths[%d]", key, i), r, s, p)
 		if r.loosens() && !p.MatchesPlain() {
 			c.warnings = append(c.warnings, &gateward.ConfigError{
 				Key: fmt.Sprintf("%s.paths[%d]", key, i), Warning: true,
@@ -236,6 +252,7 @@ func (c *ruleCompiler) requirements(key string, r *rule, in *Require) {
 	} else {
 		r.require = req
 	}
+	c.authAge(key+".max_auth_age", r, in.MaxAuthAge)
 	if in.When == "" {
 		return
 	}
@@ -245,7 +262,7 @@ func (c *ruleCompiler) requirements(key string, r *rule, in *Require) {
 }
 
 func (r *Require) empty() bool {
-	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Scopes) == 0 && r.When == ""
+	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Scopes) == 0 && r.When == "" && r.MaxAuthAge == 0
 }
 
 // prefixed puts key before the keys of the configuration errors in err.

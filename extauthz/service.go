@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz/wire"
 )
 
@@ -23,6 +24,9 @@ const serviceName = "envoy.service.auth.v3.Authorization"
 type Service struct {
 	engine atomic.Pointer[Engine]
 	raws   sync.Pool // of *wire.Raw
+
+	mu      sync.Mutex // held while engine or hearing changes
+	hearing bool       // see [sessions.Listener]
 }
 
 // NewService returns a service that asks e. It is called once for the
@@ -38,10 +42,22 @@ func NewService(e *Engine, o Options) *Service {
 // Swap replaces the engine. Checks that have begun are finished by the old
 // one, whose cache goes with it: nothing that was verified under the old
 // configuration is believed under the new. A nil engine is not taken.
+//
+// A revocation is told to the engine that is in force then: one that comes into
+// force later begins to read after it.
 func (s *Service) Swap(e *Engine) {
-	if e != nil {
-		s.engine.Store(e)
+	if e == nil {
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.Hearing(s.hearing)
+	s.engine.Store(e)
+}
+
+// Identify is [Engine.Identify] by the engine in force.
+func (s *Service) Identify(ctx context.Context, authorization, cookies [][]byte) (gateward.Identity, gateward.Scheme, error) {
+	return s.engine.Load().Identify(ctx, authorization, cookies)
 }
 
 // Name is the full name of the gRPC service.
