@@ -1,0 +1,78 @@
+package loginsvc
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gateward/gateward/internal/browser"
+)
+
+// authorize begins an attempt: a cookie for this browser, and the provider's
+// address for it to go to. Nothing is written to the store. Flipt's parameter
+// state is accepted and has no effect.
+func (s *Service) authorize(x *exchange) {
+	l := s.loginOf(x)
+	if l == nil {
+		s.unknownProvider(x, "authorize")
+		return
+	}
+	if embedded(x.r.Header) {
+		s.refuse(x, failure{status: http.StatusForbidden, message: "authorize: a login begins in a window of its own"})
+		return
+	}
+	query, err := url.ParseQuery(x.r.URL.RawQuery)
+	w, ok := s.wishOf(query)
+	if err != nil || !ok {
+		s.refuse(x, failure{status: http.StatusBadRequest, message: "authorize: invalid parameter", actions: s.startAction()})
+		return
+	}
+	ctx := x.r.Context()
+	a, err := s.newAttempt(l, w, x.now)
+	if err != nil {
+		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
+		return
+	}
+	address, err := l.AuthCodeURL(ctx, a.contract())
+	if err != nil {
+		s.loginFailed(x, l, resultUnavailable, err)
+		s.refuse(x, failure{
+			status: http.StatusServiceUnavailable, message: "authorize: failed get provider",
+			title: "The login is not available", text: unavailableText, actions: s.againActions(w),
+		})
+		return
+	}
+	cookie, err := s.seal(ctx, &a)
+	if err != nil && a.Target != "" { // too long for a cookie: the login matters more than where it ends
+		a.Target = ""
+		cookie, err = s.seal(ctx, &a)
+	}
+	if err == nil {
+		err = s.dropOld(x)
+	}
+	if err != nil {
+		s.refuse(x, failure{status: http.StatusServiceUnavailable, message: "authorize: failed to persist challenge", err: err})
+		return
+	}
+	http.SetCookie(x.w, cookie)
+	s.log.LogAttrs(ctx, slog.LevelDebug, "login begun", s.loginAttrs(x, l)...)
+	if x.client == browser.Navigation {
+		s.redirect(x, http.StatusFound, address)
+		return
+	}
+	s.json(x, http.StatusOK, struct {
+		AuthorizeURL string `json:"authorizeUrl"`
+	}{address})
+}
+
+// embedded reports whether another site asks from within one of its pages: by a
+// script, an image, a frame. A login that such a request begins is one that
+// nobody at this browser asked for.
+func embedded(h http.Header) bool {
+	if h.Get("Sec-Fetch-Site") != "cross-site" {
+		return false
+	}
+	mode, dest := h.Get("Sec-Fetch-Mode"), h.Get("Sec-Fetch-Dest")
+	return mode != "navigate" || strings.HasSuffix(dest, "frame") || dest == "object" || dest == "embed"
+}

@@ -1,0 +1,15 @@
+// Package loginsvc is the login service: everything below /auth that a browser
+// or a program asks for. It begins and finishes logins, keeps the browser's
+// cookies, answers Flipt's API under /auth/v1, and shows the pages on which a
+// person logs in, sees the sessions of the account and ends them.
+//
+// A login is an attempt until the provider's answer has been verified. Until
+// then nothing is kept on the server: an attempt lives in a cookie of its own,
+// sealed, so that strangers write nothing and tabs do not disturb one another.
+// The state of each is used up exactly once (callback.go).
+//
+// Who a request is from is told by an [Identifier], the check path's own; how a
+// person is identified, by the [methods.Login] of each provider; what is kept,
+// by the backends below sessions; what a page looks like, by loginsvc/page.
+// Headers that name an identity, a host or a scheme are never read.
+package loginsvc
