@@ -48,6 +48,7 @@ lint: $(GOLANGCI_LINT) ## Check style, imports, formatting, go.mod files and scr
 fmt: $(GOLANGCI_LINT) ## Format the Go code
 	'$(GOLANGCI_LINT)' fmt
 	cd demo && '$(GOLANGCI_LINT)' fmt --config ../.golangci.yml
+	cd envoy/browser && '$(GOLANGCI_LINT)' fmt --config ../../.golangci.yml
 
 # Apart from lint because it fetches the vulnerability database, which a build
 # machine may be unable to reach.

@@ -26,7 +26,7 @@ type reply struct {
 }
 
 // check sends every example and compares; the error counts those that differ.
-func check(ctx context.Context, out io.Writer, address string, all []example) error {
+func check(ctx context.Context, out io.Writer, address, origin, provider string, all []example) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -61,10 +61,11 @@ func check(ctx context.Context, out io.Writer, address string, all []example) er
 		report(e.title, err)
 	}
 	report("gRPC reflection, for grpcurl.", checkReflection(ctx, conn))
+	report("A login at the provider, and a logout.", checkLogin(ctx, origin, provider))
 	if failed > 0 {
-		return fmt.Errorf("%d of %d examples differ", failed, len(all)+1)
+		return fmt.Errorf("%d of %d examples differ", failed, len(all)+2)
 	}
-	fmt.Fprintf(out, "%d examples, each as expected\n", len(all)+1)
+	fmt.Fprintf(out, "%d examples, each as expected\n", len(all)+2)
 	return nil
 }
 

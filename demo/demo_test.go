@@ -78,7 +78,7 @@ func TestCompareCanFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := check(t.Context(), io.Discard, address, examples(tokens{})); err == nil {
+	if err := check(t.Context(), io.Discard, address, "http://"+address, "http://"+address, examples(tokens{})); err == nil {
 		t.Error("check passes without an Envoy")
 	}
 }

@@ -41,7 +41,7 @@ func examples(t tokens) []example {
 	forged := []field{{"X-Auth-Request-User", "root"}, {"X_Auth_Request_User", "root"}, {"x.auth.request.user", "root"}}
 	say, count := echoService+"/Say", echoService+"/Count"
 	return []example{
-		{title: "An anonymous rule: no credential needed.", path: "/", want: 200, shows: []string{`"path": "/"`}, hides: []string{"x-auth-request"}},
+		{title: "An anonymous rule: no credential needed.", path: "/public/page", want: 200, shows: []string{`"path": "/public/page"`}, hides: []string{"x-auth-request"}},
 		{title: "No credential: 401, a challenge, JSON.", path: "/reports/1", want: 401, shows: []string{"Bearer realm=", `"code":16`, "not authenticated"}},
 		{
 			title: "A static token. The application sees who, and no credential.", path: "/reports/1", header: []field{reader}, want: 200,
@@ -71,7 +71,7 @@ func examples(t tokens) []example {
 		{title: "Optional: nobody is let in,", path: "/greeting", want: 200, hides: []string{"x-auth-request-user"}},
 		{title: "somebody is recognized,", path: "/greeting", header: []field{reader}, want: 200, shows: []string{`"reader"`}},
 		{title: "a bad credential is refused.", path: "/greeting", header: []field{bearer("not-a-token-of-ours")}, want: 401},
-		{title: "Known, but without the scope admin: 403.", path: "/admin/users", header: []field{reader}, want: 403, shows: []string{`"code":7`, "insufficient_scope"}},
+		{title: "Known, but without the scope admin: 403.", path: "/scoped", header: []field{reader}, want: 403, shows: []string{`"code":7`, "insufficient_scope"}},
 		{title: "With it.", path: "/admin/users", header: []field{bearer(adminToken)}, want: 200, shows: []string{`"administrator"`}},
 		{title: "A rule that denies everybody.", path: "/internal/x", header: []field{bearer(adminToken)}, want: 403},
 		{title: "A path that leads out of an anonymous rule is judged by where it leads.", path: "/public/../admin/users", want: 401},
@@ -118,10 +118,10 @@ func (e example) outcome() string {
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func printExamples(out io.Writer, address, directory string, all []example) {
-	fmt.Fprintf(out, "envoy      http://%s/ (open it in a browser, too)\nlogs       %s/{gateward,envoy,upstream}.log\nconfigured %s/{gateward,envoy}.yaml\n", address, directory, directory)
+func printExamples(out io.Writer, address, origin, directory string, all []example) {
+	fmt.Fprintf(out, "logs       %s/{gateward,envoy,upstream}.log\nconfigured %s/{gateward,envoy}.yaml\n", directory, directory)
 	for _, e := range all {
 		fmt.Fprintf(out, "\n# %s -> %s\n%s\n", e.title, e.outcome(), e.command(address))
 	}
-	fmt.Fprint(out, "\nCtrl-C ends all of it.\n")
+	fmt.Fprintf(out, "\nNow open %s\nCtrl-C ends all of it.\n", origin)
 }

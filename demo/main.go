@@ -99,9 +99,9 @@ func serve(ctx context.Context, o options, address string, out io.Writer) (err e
 	}
 	all := examples(tokens)
 	if o.check {
-		return check(ctx, out, address, all)
+		return check(ctx, out, address, s.origin, s.provider.Issuer, all)
 	}
-	printExamples(out, address, o.directory, all)
+	printExamples(out, address, s.origin, o.directory, all)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(out, "\nending")

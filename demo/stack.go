@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/gateward/gateward/demo/provider"
 )
 
 //go:embed gateward.yaml.tmpl
@@ -27,11 +30,14 @@ const (
 type stack struct {
 	directory string
 	out       io.Writer
-	upstream  *upstream
-	issuer    *issuer
-	gateward  *process
-	envoy     *process
-	ended     chan *process
+	// origin is where a browser finds Envoy.
+	origin   string
+	upstream *upstream
+	issuer   *issuer
+	provider *provider.Provider
+	gateward *process
+	envoy    *process
+	ended    chan *process
 }
 
 // start starts everything and waits until it is ready. What was started is
@@ -43,6 +49,9 @@ func (s *stack) start(ctx context.Context, o options, address string) (tokens, e
 		return tokens{}, err
 	}
 	if s.issuer, err = startIssuer(ctx); err != nil {
+		return tokens{}, err
+	}
+	if err := s.startProvider(ctx, address); err != nil {
 		return tokens{}, err
 	}
 	t, err := s.issuer.tokens(time.Now())
@@ -60,6 +69,26 @@ func (s *stack) start(ctx context.Context, o options, address string) (tokens, e
 	return t, s.startEnvoy(ctx, o.envoy, bootstrap)
 }
 
+// clientSecret is what Gateward shows to the demo's provider, which knows nobody
+// else.
+const clientSecret = "demo-client-secret"
+
+// startProvider starts the OpenID provider, which sends browsers back to Envoy.
+func (s *stack) startProvider(ctx context.Context, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	s.origin = "http://localhost:" + port
+	s.provider, err = provider.Start(ctx, provider.Config{
+		ClientID: "gateward", ClientSecret: clientSecret,
+		RedirectURIs:           []string{s.origin + "/auth/v1/method/oidc/demo/callback"},
+		PostLogoutRedirectURIs: []string{s.origin},
+		AccessTokenLifetime:    5 * time.Minute,
+	})
+	return err
+}
+
 // startGateward writes its configuration, whose path it returns, and runs it.
 func (s *stack) startGateward(ctx context.Context, binary string) (string, error) {
 	grpc, err := freeAddress(ctx)
@@ -70,8 +99,13 @@ func (s *stack) startGateward(ctx context.Context, binary string) (string, error
 	if err != nil {
 		return "", err
 	}
+	login, err := freeAddress(ctx)
+	if err != nil {
+		return "", err
+	}
 	config, err := writeConfig(s.directory, configView{
-		GRPC: grpc, Admin: admin, Issuer: s.issuer.url, Reader: readerToken, Administrator: adminToken,
+		GRPC: grpc, HTTP: login, Admin: admin, Issuer: s.issuer.url, Reader: readerToken, Administrator: adminToken,
+		Origin: s.origin, Provider: s.provider.Issuer, ClientSecret: clientSecret,
 	})
 	if err != nil {
 		return "", err
@@ -120,6 +154,9 @@ func (s *stack) stop() error {
 			errs = append(errs, p.stop())
 		}
 	}
+	if s.provider != nil {
+		errs = append(errs, s.provider.Close())
+	}
 	if s.issuer != nil {
 		errs = append(errs, s.issuer.server.Close())
 	}
@@ -130,7 +167,10 @@ func (s *stack) stop() error {
 }
 
 // configView is what the configuration's template fills in.
-type configView struct{ GRPC, Admin, Issuer, Reader, Administrator string }
+type configView struct {
+	GRPC, HTTP, Admin, Issuer, Reader, Administrator string
+	Origin, Provider, ClientSecret                   string
+}
 
 func writeConfig(directory string, v configView) (string, error) {
 	t, err := template.New("gateward.yaml").Parse(configTemplate)

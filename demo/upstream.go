@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -73,6 +76,21 @@ func startUpstream(ctx context.Context, logFile string) (*upstream, error) {
 	go func() { _ = u.server.Serve(l) }()
 	return u, nil
 }
+
+// User, Name, Email and Groups are what Gateward says about who is asking.
+func (r received) User() string  { return r.header("x-auth-request-user") }
+func (r received) Email() string { return r.header("x-auth-request-email") }
+func (r received) Groups() string {
+	return strings.ReplaceAll(r.header("x-auth-request-groups"), ",", ", ")
+}
+
+func (r received) Name() string {
+	// Characters beyond letters and digits arrive percent-encoded.
+	name, err := url.PathUnescape(r.header("x-auth-request-preferred-username"))
+	return cmp.Or(name, r.User(), fmt.Sprint(err))
+}
+
+func (r received) header(name string) string { return strings.Join(r.Headers[name], ",") }
 
 func show(r *http.Request) received {
 	got := received{r.Method, r.RequestURI, r.Proto, map[string][]string{"host": {r.Host}}}

@@ -41,6 +41,13 @@ type Config struct {
 	// explains where it matters. The bootstrap refuses on errors either way.
 	FaultsAsErrors bool
 
+	// HTTPAddresses are where the login service of each replica is reached, as in
+	// server.http.address: HOST:PORT or unix:///PATH. Without one there is no
+	// login service, and its paths end at Envoy.
+	HTTPAddresses []string
+	// HTTPTLS is how the login service is reached over TLS; nil for plaintext.
+	HTTPTLS *TLS
+
 	// Upstream is the application, HOST:PORT or unix:///PATH. Requests reach it
 	// over HTTP/1.1, gRPC requests over HTTP/2.
 	Upstream string
@@ -79,6 +86,7 @@ func Default() Config {
 		ListenAddress: "127.0.0.1:10000",
 		AdminAddress:  "127.0.0.1:9901",
 		GRPCAddresses: []string{"127.0.0.1:9001"},
+		HTTPAddresses: []string{"127.0.0.1:8080"},
 		Timeout:       time.Second,
 		Upstream:      "127.0.0.1:8000",
 		IdentityHeaders: []string{

@@ -28,6 +28,8 @@ func TestDefaultOutput(t *testing.T) {
 	full.AdminAddress = ""
 	full.GRPCAddresses = []string{"gateward-0.example.test:9001", "gateward-1.example.test:9001"}
 	full.GRPCTLS = &envoy.TLS{CAFile: "/etc/envoy/ca.pem", CertFile: "/etc/envoy/cert.pem", KeyFile: "/etc/envoy/key.pem"}
+	full.HTTPAddresses = []string{"gateward-0.example.test:8080", "gateward-1.example.test:8080"}
+	full.HTTPTLS = &envoy.TLS{CAFile: "/etc/envoy/ca.pem"}
 	full.Timeout = 1500 * time.Millisecond
 	full.FaultsAsErrors = true
 	full.Upstream = "app.example.test:8080"
@@ -61,8 +63,12 @@ func TestSEC_R17_EnvoyAcceptsTheBootstrap(t *testing.T) {
 	envoytest.Envoy(t) // skip as a whole
 	certs := newCertificates(t)
 	for name, change := range map[string]func(*envoy.Config){
-		"default":      func(*envoy.Config) {},
-		"no admin":     func(c *envoy.Config) { c.AdminAddress = "" },
+		"default":  func(*envoy.Config) {},
+		"no admin": func(c *envoy.Config) { c.AdminAddress = "" },
+		"no login": func(c *envoy.Config) { c.HTTPAddresses = nil },
+		"login over TLS": func(c *envoy.Config) {
+			c.HTTPAddresses, c.HTTPTLS = []string{"login.example.test:8443"}, &envoy.TLS{CAFile: certs.ca}
+		},
 		"two replicas": func(c *envoy.Config) { c.GRPCAddresses = []string{"127.0.0.1:9001", "[::1]:9001"} },
 		"host names": func(c *envoy.Config) {
 			c.GRPCAddresses, c.Upstream = []string{"gateward:9001"}, "app_1.example.test:80"
@@ -125,9 +131,9 @@ func TestSEC_R17_Settings(t *testing.T) {
 		authz + ".include_peer_certificate":                                        "false",
 		authz + ".decoder_header_mutation_rules.disallow_system":                   "true",
 		hcm + ".route_config.virtual_hosts.0.routes.0.match.path_separated_prefix": "/auth",
-		hcm + ".route_config.virtual_hosts.0.routes.0.direct_response.status":      "404",
+		hcm + ".route_config.virtual_hosts.0.routes.0.route.cluster":               "gateward_login",
 		hcm + ".route_config.virtual_hosts.0.routes.1.match.path":                  "/api/csrf",
-		hcm + ".route_config.virtual_hosts.0.routes.1.direct_response.status":      "404",
+		hcm + ".route_config.virtual_hosts.0.routes.1.route.cluster":               "gateward_login",
 		gw + ".health_checks.0.grpc_health_check.service_name":                     "envoy.service.auth.v3.Authorization",
 		gw + ".health_checks.0.no_traffic_interval":                                "1s",
 		"overload_manager.resource_monitors.0.name":                                "envoy.resource_monitors.global_downstream_max_connections",
@@ -222,6 +228,24 @@ func TestBootstrapRefuses(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// TestLoginPathsNeverReachTheApplication: what every check lets pass ends at
+// Envoy where there is no login service.
+func TestLoginPathsNeverReachTheApplication(t *testing.T) {
+	t.Parallel()
+	c := envoy.Default()
+	c.HTTPAddresses = nil
+	got := leaves(t, render(t, c))
+	const routes = "static_resources.listeners.0.filter_chains.0.filters.0.typed_config.route_config.virtual_hosts.0.routes."
+	for key, want := range map[string]string{
+		"0.match.path_separated_prefix": "/auth", "0.direct_response.status": "404",
+		"1.match.path": "/api/csrf", "1.direct_response.status": "404",
+	} {
+		if got[routes+key] != want {
+			t.Errorf("%s: got %q, want %q", key, got[routes+key], want)
+		}
+	}
+}
 
 func TestUnspecifiedAddressIsThisMachine(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func startStack(t *testing.T, config string, change ...func(string) string) *sta
 	s.gateward = envoytest.StartGateward(t, config, envoytest.GatewardOptions{})
 	c := envoy.Default()
 	c.ListenAddress, c.AdminAddress = "127.0.0.1:0", "127.0.0.1:0"
-	c.GRPCAddresses, c.Upstream = []string{s.gateward.GRPCAddress}, s.upstream.Address
+	c.GRPCAddresses, c.HTTPAddresses, c.Upstream = []string{s.gateward.GRPCAddress}, nil, s.upstream.Address
 	c.Timeout = 5 * time.Second // the machine may be busy; deadlines have their own tests
 	bootstrap := render(t, c)
 	for _, f := range change {

@@ -19,6 +19,7 @@ type bootstrapView struct {
 	Admin          *endpoint
 	Gateward       cluster
 	TLS            *tlsView
+	Login          *loginView
 	Timeout        string
 	FaultsAsErrors bool
 	Upstream       endpoint
@@ -47,11 +48,19 @@ type cluster struct {
 	Endpoints []endpoint
 }
 
+// loginView is how the login service is reached.
+type loginView struct {
+	Cluster cluster
+	TLS     *tlsView
+}
+
 type tlsView struct {
 	TLS
 	// SNI: a server name indication is never an address (RFC 6066 §3).
 	SNI     bool
 	SANType string
+	// ALPN is the protocol that is spoken (RFC 7301).
+	ALPN string
 }
 
 // view checks c and returns every problem at once.
@@ -71,10 +80,12 @@ func (c Config) view() (bootstrapView, error) {
 		check(err)
 		v.Admin = &admin
 	}
-	v.Gateward, err = parseReplicas(c.GRPCAddresses)
+	v.Gateward, err = parseReplicas("gateward address", c.GRPCAddresses)
+	check(err)
+	v.Login, err = c.loginView()
 	check(err)
 	if c.GRPCTLS != nil {
-		v.TLS, err = c.GRPCTLS.view(v.Gateward.Endpoints)
+		v.TLS, err = c.GRPCTLS.view(v.Gateward.Endpoints, "h2")
 		check(err)
 	}
 	v.Timeout, err = protoDuration("timeout", c.Timeout)
@@ -136,15 +147,29 @@ func parseEndpoint(what, s string) (endpoint, error) {
 	return endpoint{Host: host, Port: uint16(n)}, nil
 }
 
-func parseReplicas(addresses []string) (cluster, error) {
+// loginView returns nil where there is no login service.
+func (c Config) loginView() (*loginView, error) {
+	if len(c.HTTPAddresses) == 0 {
+		return nil, nil //nolint:nilnil // nil is no login service
+	}
+	var v loginView
+	var err, tlsErr error
+	v.Cluster, err = parseReplicas("login service address", c.HTTPAddresses)
+	if c.HTTPTLS != nil {
+		v.TLS, tlsErr = c.HTTPTLS.view(v.Cluster.Endpoints, "http/1.1")
+	}
+	return &v, errors.Join(err, tlsErr)
+}
+
+func parseReplicas(what string, addresses []string) (cluster, error) {
 	if len(addresses) == 0 {
-		return cluster{}, errors.New("envoy: no gateward address: name at least one replica")
+		return cluster{}, fmt.Errorf("envoy: no %s: name at least one replica", what)
 	}
 	c := cluster{Type: "STATIC"}
 	var errs []error
 	pipe := ""
 	for _, s := range addresses {
-		e, err := parseEndpoint("gateward address", s)
+		e, err := parseEndpoint(what, s)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -158,13 +183,13 @@ func parseReplicas(addresses []string) (cluster, error) {
 		c.Endpoints = append(c.Endpoints, e)
 	}
 	if pipe != "" && c.Type == "STRICT_DNS" {
-		errs = append(errs, fmt.Errorf("envoy: gateward address %q: a socket cannot stand beside a host name; use IP addresses", pipe))
+		errs = append(errs, fmt.Errorf("envoy: %s %q: a socket cannot stand beside a host name; use IP addresses", what, pipe))
 	}
 	return c, errors.Join(errs...)
 }
 
-func (t TLS) view(replicas []endpoint) (*tlsView, error) {
-	v := tlsView{TLS: t}
+func (t TLS) view(replicas []endpoint, alpn string) (*tlsView, error) {
+	v := tlsView{TLS: t, ALPN: alpn}
 	var errs []error
 	if t.CAFile == "" {
 		errs = append(errs, errors.New("envoy: tls: no CA file: without one anybody could answer in gateward's place"))

@@ -17,8 +17,8 @@ import (
 )
 
 // tlsFiles name the files of a TLS listener. Without clientCA, clients need no
-// certificate.
-type tlsFiles struct{ cert, key, clientCA string }
+// certificate. protocol is what is spoken over it (RFC 7301).
+type tlsFiles struct{ cert, key, clientCA, protocol string }
 
 // certificates serve TLS from files that may change at any time. A change is
 // seen by content, which holds for files that are replaced, rewritten, or
@@ -39,7 +39,7 @@ type certificates struct {
 }
 
 // newCertificates reads the files for the first time, when any error counts.
-// Errors are [gateward.ConfigError]s for the block server.grpc.tls.
+// Errors are [gateward.ConfigError]s for the block that names the files.
 func newCertificates(files tlsFiles, principals []string, logger *slog.Logger) (*certificates, error) {
 	c := &certificates{files: files, logger: logger}
 	c.admit(principals)
@@ -137,7 +137,7 @@ func (c *certificates) parse(p pemFiles) (*tls.Config, error) {
 	cfg := &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{pair},
-		NextProtos:   []string{"h2"},
+		NextProtos:   []string{c.files.protocol},
 	}
 	if c.files.clientCA == "" {
 		return cfg, nil

@@ -162,7 +162,7 @@ func TestSEC_Q03_RotationThroughLinks(t *testing.T) {
 		writeTLS(t, filepath.Join(dir, version), ca, ca)
 	}
 	project(t, dir, "v1")
-	files := tlsFiles{filepath.Join(dir, "data/tls.crt"), filepath.Join(dir, "data/tls.key"), filepath.Join(dir, "data/ca.crt")}
+	files := tlsFiles{filepath.Join(dir, "data/tls.crt"), filepath.Join(dir, "data/tls.key"), filepath.Join(dir, "data/ca.crt"), "h2"}
 	c, err := newCertificates(files, nil, quiet())
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestSEC_Q03_BadFilesKeepTheOldPair(t *testing.T) {
 			if _, err := greet(t, c.config(), client); err != nil || !strings.Contains(log.String(), "tls files reloaded") {
 				t.Errorf("repaired pair: %v\n%s", err, &log)
 			}
-			if _, err := newCertificates(tlsFiles{"none", "none", ""}, nil, quiet()); err == nil {
+			if _, err := newCertificates(tlsFiles{"none", "none", "", "h2"}, nil, quiet()); err == nil {
 				t.Error("starts without files")
 			}
 		})

@@ -15,6 +15,12 @@ const (
 	stateUnused = "unused"
 )
 
+// storeDependency names a session store that is reached over the network.
+const storeDependency = "redis"
+
+// providerName names a provider.
+func providerName(provider string) string { return "oidc/" + provider }
+
 // dependencies are the states of what checks depend on, by name, for /readyz.
 // Safe for concurrent use.
 type dependencies struct {
@@ -36,16 +42,26 @@ func (d *dependencies) expect(c *config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	states := map[string]string{}
+	expect := func(name string) {
+		states[name] = stateUnused
+		if known := d.states[name]; known != "" {
+			states[name] = known
+		}
+	}
+	if c.Authentication.Session.Storage.Type == "redis" {
+		expect(storeDependency)
+	}
+	if m := &c.Authentication.Methods.OIDC; m.Enabled {
+		for name := range m.Providers {
+			expect(providerName(name))
+		}
+	}
 	if m := &c.Authentication.Methods.JWT; m.Enabled {
 		for _, i := range m.All() {
 			if i.JWKSURL == "" {
 				continue
 			}
-			name := keySetName(i.Name)
-			states[name] = stateUnused
-			if known := d.states[name]; known != "" {
-				states[name] = known
-			}
+			expect(keySetName(i.Name))
 		}
 	}
 	d.states = states

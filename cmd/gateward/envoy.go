@@ -19,6 +19,11 @@ func envoyCommand(_ context.Context, p *program, f *flags) error {
 		replicas = append(replicas, a)
 		return nil
 	})
+	var logins []string
+	f.Func("login", "`ADDRESS` of the login service for Envoy; repeat it for each replica", func(a string) error {
+		logins = append(logins, a)
+		return nil
+	})
 	f.BoolVar(&c.AccessLog, "access-log", false, "have Envoy log each request, with Gateward's decision")
 	f.StringVar(&t.CAFile, "ca", "", "`FILE` on Envoy's machine with the CA of this server's certificate")
 	f.StringVar(&t.ServerName, "server-name", "", "`NAME` that this server's certificate is for")
@@ -39,6 +44,13 @@ func envoyCommand(_ context.Context, p *program, f *flags) error {
 	if len(replicas) == 0 {
 		c.GRPCAddresses = []string{s.GRPC.Address}
 	}
+	c.HTTPAddresses = logins
+	if len(logins) == 0 {
+		c.HTTPAddresses = nil
+		if s.HTTP.Address != "" {
+			c.HTTPAddresses = []string{s.HTTP.Address}
+		}
+	}
 	c.FaultsAsErrors = s.GRPC.Faults == "error"
 	c.IdentityHeaders = identityHeaders(&file.Config.Upstream.IdentityHeaders)
 	c.RemoveHeaders = file.Config.Upstream.RemoveHeaders
@@ -50,6 +62,12 @@ func envoyCommand(_ context.Context, p *program, f *flags) error {
 			return usagef("envoy: --cert and --key are missing; server.grpc.tls.client_ca_file asks Envoy for a certificate")
 		}
 		c.GRPCTLS = &t
+	}
+	if s.HTTP.TLS.CertFile != "" {
+		if t.CAFile == "" {
+			return usagef("envoy: --ca is missing; server.http.tls is on, and Envoy has to know whose certificate to accept")
+		}
+		c.HTTPTLS = &envoy.TLS{CAFile: t.CAFile, ServerName: t.ServerName}
 	}
 	return envoy.Bootstrap(p.stdout, c)
 }

@@ -27,6 +27,7 @@ const (
 server:
   grpc: {address: "127.0.0.1:0"}
   admin: {address: "127.0.0.1:0"}
+  http: {address: "127.0.0.1:0"}
 log: {level: debug}
 `
 	tokenConfiguration = listeners + `
@@ -239,7 +240,7 @@ func TestSEC_L09_SecondSignalStopsAtOnce(t *testing.T) {
 			if code := r.ended(); code != 1 {
 				t.Errorf("exit code %d, want 1: a check was dropped", code)
 			}
-			r.wait("stopped before every check was answered")
+			r.wait("stopped before every request was answered")
 			if err := <-failed; err == nil {
 				t.Error("the check was answered after all")
 			}

@@ -104,7 +104,7 @@ func (ca *testCA) client(from *testCA, names ...string) *tls.Config {
 // writeTLS writes a pair of ca, and clients' certificates if not nil, to dir.
 func writeTLS(t testing.TB, dir string, ca, clients *testCA) tlsFiles {
 	t.Helper()
-	f := tlsFiles{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key")}
+	f := tlsFiles{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), protocol: "h2"}
 	cert, key := ca.issue()
 	write(t, f.cert, cert)
 	write(t, f.key, key)

@@ -12,14 +12,22 @@ import (
 
 // look reloads what has changed on disk.
 func (s *server) look(ctx context.Context) {
-	if s.certificates != nil {
-		s.certificates.refresh(ctx)
-		s.dismiss(ctx)
-	}
+	s.refreshCertificates(ctx)
 	// A refused configuration is tried again even so: it may refer to files that
 	// are not there yet, and nobody says which.
 	if s.refused != "" || contents(s.stack.watched()) != s.seen {
 		s.reload(ctx)
+	}
+}
+
+// refreshCertificates takes changed certificates into use.
+func (s *server) refreshCertificates(ctx context.Context) {
+	if s.certificates != nil {
+		s.certificates.refresh(ctx)
+		s.dismiss(ctx)
+	}
+	if s.loginTLS != nil {
+		s.loginTLS.refresh(ctx)
 	}
 }
 
@@ -53,6 +61,9 @@ func (s *server) reload(ctx context.Context) {
 		s.dismiss(ctx)
 	}
 	s.service.Swap(next.engine)
+	if s.http != nil {
+		s.http.swap(next.login)
+	}
 	time.AfterFunc(retirement, func() { previous.retire(next) })
 
 	for _, w := range next.file.Warnings {
@@ -92,12 +103,18 @@ func needRestart(was, is *config.Config) []string {
 		{"server.grpc.tls.cert_file", was.Server.GRPC.TLS.CertFile, is.Server.GRPC.TLS.CertFile},
 		{"server.grpc.tls.key_file", was.Server.GRPC.TLS.KeyFile, is.Server.GRPC.TLS.KeyFile},
 		{"server.grpc.tls.client_ca_file", was.Server.GRPC.TLS.ClientCAFile, is.Server.GRPC.TLS.ClientCAFile},
+		{"server.http.address", was.Server.HTTP.Address, is.Server.HTTP.Address},
+		{"server.http.tls.cert_file", was.Server.HTTP.TLS.CertFile, is.Server.HTTP.TLS.CertFile},
+		{"server.http.tls.key_file", was.Server.HTTP.TLS.KeyFile, is.Server.HTTP.TLS.KeyFile},
 		{"server.admin.address", was.Server.Admin.Address, is.Server.Admin.Address},
 		{"log.format", was.Log.Format, is.Log.Format},
 	} {
 		if k.was != k.is {
 			keys = append(keys, k.key)
 		}
+	}
+	if storageOf(&was.Authentication.Session) != storageOf(&is.Authentication.Session) {
+		keys = append(keys, storageBlock)
 	}
 	return keys
 }

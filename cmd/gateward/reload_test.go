@@ -219,6 +219,7 @@ const tlsConfiguration = `
 server:
   grpc: {address: "127.0.0.1:0", tls: {cert_file: DIR/tls.crt, key_file: DIR/tls.key, client_ca_file: DIR/ca.crt, allowed_principals: [envoy.test]}}
   admin: {address: "127.0.0.1:0"}
+  http: {address: "127.0.0.1:0"}
 authentication:
   methods:
     token: {enabled: true, storage: {tokens: {ci: {credential: ` + goodToken + `}}}}

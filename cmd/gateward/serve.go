@@ -47,7 +47,7 @@ func serveCommand(ctx context.Context, p *program, f *flags) error {
 		return err
 	}
 	defer s.logs.close()
-	defer s.end()
+	defer s.close()
 	if err := s.open(ctx, names); err != nil {
 		return err
 	}
@@ -62,7 +62,8 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 	// Once for the log, which everything else is built with. Mistakes are told
 	// below, together with those that building finds.
 	logs := config.Default().Log
-	if file, err := config.Load(options); err == nil {
+	file, err := config.Load(options)
+	if err == nil {
 		logs = file.Config.Log
 	}
 	level := new(slog.LevelVar)
@@ -76,15 +77,21 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 		after:        p.after,
 	}
 	s.lifetime, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	var err error
-	if s.stack, err = load(s.lifetime, options, s.surroundings, nil, nil); err != nil { //nolint:contextcheck // what is built outlives the signal that ends ctx
-		s.end()
+	if err == nil {
+		s.backend, err = s.openBackend(ctx, file)
+	}
+	if err == nil || file == nil {
+		s.stack, err = load(s.lifetime, options, s.surroundings, nil, nil) //nolint:contextcheck // what is built outlives the signal that ends ctx
+	}
+	if err != nil {
+		s.close()
 		s.logs.close()
 		return nil, err
 	}
 	s.seen = contents(s.stack.watched())
 	s.dependencies.expect(&s.stack.file.Config)
 	s.service = extauthz.NewService(s.stack.engine, s.engineOptions())
+	s.unsubscribe = s.backend.Subscribe(s.service)
 	s.metrics.ConfigReload(true, s.now())
 	return s, nil
 }
@@ -92,7 +99,7 @@ func (p *program) newServer(ctx context.Context, path string) (*server, error) {
 func (p *program) surroundings(logger *slog.Logger) *surroundings {
 	return &surroundings{
 		logger: logger, metrics: telemetry.New(buildInfo()), now: p.now,
-		random: rand.Reader, dependencies: &dependencies{},
+		random: rand.Reader, dependencies: &dependencies{}, started: p.now(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,8 +41,10 @@ type server struct {
 	refused string            // why the configuration on disk is not the one in use, or ""
 	service *extauthz.Service
 
-	certificates *certificates // nil without TLS
-	grpc         *grpcEndpoint // nil if not asked for, as is admin
+	certificates *certificates // nil without TLS, as is loginTLS
+	loginTLS     *certificates
+	grpc         *grpcEndpoint // nil if not asked for, as are http and admin
+	http         *httpEndpoint
 	admin        *adminEndpoint
 	ready        readiness
 	failed       chan error
@@ -49,10 +52,29 @@ type server struct {
 	// not with the signal that begins its end.
 	lifetime context.Context //nolint:containedctx // see above
 	end      context.CancelFunc
+	// unsubscribe ends the hearing of revocations.
+	unsubscribe func()
+	closed      sync.Once
+}
+
+// close ends what goes on in the background. Closing twice is harmless.
+func (s *server) close() {
+	s.closed.Do(func() {
+		s.end()
+		if s.unsubscribe != nil {
+			s.unsubscribe()
+		}
+		if s.backend == nil {
+			return
+		}
+		if err := s.backend.Close(); err != nil {
+			s.logger.LogAttrs(s.lifetime, slog.LevelError, "session store did not close properly", slog.Any("err", err))
+		}
+	})
 }
 
 // listenerNames are what --listen accepts.
-func listenerNames() []string { return []string{"grpc", "admin"} }
+func listenerNames() []string { return []string{"grpc", "http", "admin"} }
 
 // open binds and serves the listeners that are named.
 func (s *server) open(ctx context.Context, names []string) error {
@@ -64,13 +86,15 @@ func (s *server) open(ctx context.Context, names []string) error {
 			return err
 		}
 	}
+	if slices.Contains(names, "http") && c.HTTP.Address != "" {
+		if err := s.openHTTP(ctx, &c.HTTP); err != nil {
+			return errors.Join(err, s.unlisten())
+		}
+	}
 	if slices.Contains(names, "admin") {
 		l, err := listen(ctx, c.Admin.Address)
 		if err != nil {
-			if s.grpc != nil {
-				err = errors.Join(err, s.grpc.listener.Close())
-			}
-			return fmt.Errorf("server.admin.address: %w", err)
+			return errors.Join(fmt.Errorf("server.admin.address: %w", err), s.unlisten())
 		}
 		s.admin = newAdminEndpoint(l, s.metrics.Handler(s.logger), &s.ready, defaultAdminLimits(), s.logger)
 		go func() { s.failed <- s.admin.serve() }()
@@ -78,7 +102,40 @@ func (s *server) open(ctx context.Context, names []string) error {
 	if s.grpc != nil {
 		go func() { s.failed <- s.grpc.serve() }()
 	}
+	if s.http != nil {
+		go func() { s.failed <- s.http.serve() }()
+	}
 	s.ready.set(phaseReady)
+	return nil
+}
+
+// unlisten closes what was opened before something went wrong.
+func (s *server) unlisten() error {
+	var errs []error
+	if s.grpc != nil {
+		errs = append(errs, s.grpc.listener.Close())
+	}
+	if s.http != nil {
+		errs = append(errs, s.http.listener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *server) openHTTP(ctx context.Context, c *config.HTTP) error {
+	var tlsConfig *tls.Config
+	if c.TLS.CertFile != "" {
+		var err error
+		s.loginTLS, err = newCertificates(tlsFiles{cert: c.TLS.CertFile, key: c.TLS.KeyFile, protocol: "http/1.1"}, nil, s.logger)
+		if err != nil {
+			return config.Problems(s.stack.file.Place(err, "server.http.tls"))
+		}
+		tlsConfig = s.loginTLS.config()
+	}
+	l, err := listen(ctx, c.Address)
+	if err != nil {
+		return fmt.Errorf("server.http.address: %w", err)
+	}
+	s.http = newHTTPEndpoint(l, tlsConfig, s.stack.login, defaultHTTPLimits(), s.logger)
 	return nil
 }
 
@@ -115,6 +172,9 @@ func (s *server) announce(ctx context.Context) {
 		attrs = append(attrs, slog.String("grpc_address", displayAddress(s.grpc.listener)),
 			slog.Bool("tls", s.certificates != nil))
 	}
+	if s.http != nil {
+		attrs = append(attrs, slog.String("http_address", displayAddress(s.http.listener)))
+	}
 	if s.admin != nil {
 		attrs = append(attrs, slog.String("admin_address", displayAddress(s.admin.listener)))
 	}
@@ -144,10 +204,7 @@ func (s *server) run(ctx context.Context, signals <-chan os.Signal, poll <-chan 
 			if sig != syscall.SIGHUP {
 				return s.shutdown(ctx, signals)
 			}
-			if s.certificates != nil {
-				s.certificates.refresh(ctx)
-				s.dismiss(ctx)
-			}
+			s.refreshCertificates(ctx)
 			s.reload(ctx)
 		}
 	}
@@ -170,16 +227,18 @@ func (s *server) shutdown(ctx context.Context, signals <-chan os.Signal) error {
 		slog.Duration("shutdown_grace_s", c.ShutdownGrace))
 	go cancelOnSignal(grace, cancel, signals)
 
-	if s.grpc != nil {
+	if s.grpc != nil || s.http != nil {
 		select {
 		case <-s.after(c.DrainDelay):
 		case <-grace.Done():
 		}
 	}
+	// Checks first: a page that is being made asks for none.
 	clean := s.grpc == nil || s.grpc.stop(grace)
+	clean = (s.http == nil || s.http.stop(grace)) && clean
 	s.stop(ctx)
 	if !clean {
-		return errors.New("stopped before every check was answered; raise server.shutdown_grace if nobody asked for that")
+		return errors.New("stopped before every request was answered; raise server.shutdown_grace if nobody asked for that")
 	}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "stopped")
 	return nil
@@ -205,8 +264,11 @@ func (s *server) stop(ctx context.Context) {
 	if s.grpc != nil {
 		s.grpc.server.Stop()
 	}
+	if s.http != nil {
+		_ = s.http.server.Close() // stopped before, unless something else ended us
+	}
 	s.stack.retire(nil)
-	s.end()
+	s.close()
 	if s.admin != nil {
 		ctx, cancel := context.WithTimeout(ctx, adminGrace)
 		defer cancel()

@@ -14,8 +14,11 @@ import (
 	"github.com/gateward/gateward/extauthz"
 	"github.com/gateward/gateward/internal/config"
 	"github.com/gateward/gateward/internal/telemetry"
+	"github.com/gateward/gateward/loginsvc"
 	"github.com/gateward/gateward/methods"
+	"github.com/gateward/gateward/methods/clienttoken"
 	"github.com/gateward/gateward/methods/jwt"
+	"github.com/gateward/gateward/methods/oidc"
 	"github.com/gateward/gateward/methods/token"
 )
 
@@ -26,6 +29,10 @@ type surroundings struct {
 	now          func() time.Time
 	random       io.Reader
 	dependencies *dependencies
+	// backend keeps the sessions of a server; nil where nothing is to be served.
+	backend *backend
+	// started is when the process was.
+	started time.Time
 }
 
 func (s *surroundings) engineOptions() extauthz.Options {
@@ -38,8 +45,15 @@ type stack struct {
 	file    *config.File
 	engine  *extauthz.Engine
 	methods []string
+	// logins are the providers that people log in at.
+	logins []methods.Login
+	// login is the login service; nil without a backend.
+	login *loginsvc.Service
 
-	jwt *jwt.Method // nil if it is off
+	// Methods with something in the background; nil if they are off.
+	jwt      *jwt.Method
+	oidc     *oidc.Method
+	sessions *clienttoken.Method
 	// origin identifies everything that jwt was made of, files included.
 	origin [sha256.Size]byte
 }
@@ -78,8 +92,11 @@ func load(ctx context.Context, o config.Options, s *surroundings, previous *stac
 func assemble(ctx context.Context, f *config.File, s *surroundings, previous *stack) (*stack, []config.Problem) {
 	b := builder{file: f, surroundings: s, stack: &stack{file: f}}
 	b.token()
+	b.oidc(ctx, previous)
+	b.sessions()
 	b.jwt(ctx, previous)
 	b.engine()
+	b.login()
 	return b.stack, b.problems
 }
 
@@ -159,7 +176,7 @@ func (s *surroundings) refreshed(issuer string, ok bool, at time.Time) {
 }
 
 func (b *builder) engine() {
-	e, err := extauthz.New(engineConfig(&b.file.Config), b.authenticators, b.engineOptions())
+	e, err := extauthz.New(engineConfig(&b.file.Config, b.cookies()), b.authenticators, b.engineOptions())
 	b.report(err, "")
 	if e == nil {
 		return
@@ -173,11 +190,18 @@ func (s *stack) retire(keeper *stack) {
 	if s.jwt != nil && (keeper == nil || keeper.jwt != s.jwt) {
 		s.jwt.Close()
 	}
+	if s.sessions != nil {
+		s.sessions.Close()
+	}
+	if s.oidc != nil {
+		s.oidc.Close()
+	}
 }
 
 // watched are the files that the stack was made from.
 func (s *stack) watched() []string {
-	return slices.Concat(s.file.Read, jwtFiles(&s.file.Config.Authentication.Methods.JWT))
+	m := &s.file.Config.Authentication.Methods
+	return slices.Concat(s.file.Read, jwtFiles(&m.JWT), oidcFiles(&m.OIDC))
 }
 
 // origin digests the jwt block and the files that it names.

@@ -1,17 +1,23 @@
 package main
 
 import (
+	"net/http"
+	"time"
+
 	"github.com/gateward/gateward/extauthz"
+	"github.com/gateward/gateward/internal/browser"
 	"github.com/gateward/gateward/internal/config"
 	"github.com/gateward/gateward/methods/jwt"
+	"github.com/gateward/gateward/methods/oidc"
 	"github.com/gateward/gateward/methods/token"
+	"github.com/gateward/gateward/sessions/redis"
 )
 
 // This file is where the configuration's blocks become the Config structs of
 // the packages that they are for, and nothing else: field by field, so that a
 // key can be followed by searching for its name.
 
-func engineConfig(c *config.Config) extauthz.Config {
+func engineConfig(c *config.Config, cookies *browser.Cookies) extauthz.Config {
 	cfg := extauthz.Config{
 		Required: c.Authentication.Required,
 		Exclude: extauthz.Exclude{
@@ -33,14 +39,20 @@ func engineConfig(c *config.Config) extauthz.Config {
 			RemoveHeaders:      c.Upstream.RemoveHeaders,
 			ForwardCredentials: c.Upstream.ForwardCredentials,
 		},
-		CookieNames: c.Authentication.Session.CookieNames(),
+		CookieNames: append([]string{cookies.TokenName()}, c.Authentication.Session.AcceptCookies...),
+		Login:       loginOf(c, cookies),
 		Cache: extauthz.Cache{
 			Size:        c.Cache.Size,
 			TTL:         c.Cache.TTL,
 			NegativeTTL: c.Cache.NegativeTTL,
+
+			MaxStaleness: c.Cache.MaxStaleness,
 		},
 		RefuseAmbiguous: c.Paths.Ambiguous == "refuse",
 		FaultsAsErrors:  c.Server.GRPC.Faults == "error",
+	}
+	if c.Authentication.Methods.OIDC.Enabled {
+		cfg.SessionMethods = append(cfg.SessionMethods, "oidc")
 	}
 	for _, r := range c.Rules {
 		cfg.Rules = append(cfg.Rules, extauthz.Rule{
@@ -59,12 +71,95 @@ func engineConfig(c *config.Config) extauthz.Config {
 				Groups:  r.Require.Groups,
 				Scopes:  r.Require.Scopes,
 				When:    r.Require.When,
+
+				MaxAuthAge: r.Require.MaxAuthAge,
 			},
-			Invalid: r.Invalid,
-			Shadow:  r.Shadow,
+			Invalid:         r.Invalid,
+			Unauthenticated: r.Unauthenticated,
+			Shadow:          r.Shadow,
 		})
 	}
 	return cfg
+}
+
+// cookiesOf returns how the client token travels. Without a login there is no
+// domain that could be somebody's, and nothing that a name has to protect.
+func cookiesOf(c *config.Config, now func() time.Time) *browser.Cookies {
+	s := &c.Authentication.Session
+	cfg := browser.CookieConfig{Prefix: s.CookiePrefix, Domain: s.Domain, PublicHost: c.PublicHost(), SameSite: sameSite(s.SameSite), Now: now}
+	if c.Authentication.Methods.SessionCompatible() {
+		cfg.Secure = s.IsSecure(c.PublicURL())
+	}
+	return browser.NewCookies(cfg)
+}
+
+func sameSite(name string) http.SameSite {
+	switch name {
+	case "strict":
+		return http.SameSiteStrictMode
+	case "none":
+		return http.SameSiteNoneMode
+	}
+	return http.SameSiteLaxMode
+}
+
+func oidcConfig(c *config.OIDCMethod) oidc.Config {
+	cfg := oidc.Config{EmailMatches: c.EmailMatches, CacheTTL: c.CacheTTL, Providers: make(map[string]oidc.ProviderConfig, len(c.Providers))}
+	for name, p := range c.Providers {
+		provider := oidc.ProviderConfig{
+			IssuerURL:               p.IssuerURL,
+			DiscoveryURL:            p.DiscoveryURL,
+			ClientID:                p.ClientID,
+			ClientSecret:            p.ClientSecret,
+			RedirectAddress:         p.RedirectAddress,
+			Scopes:                  p.Scopes,
+			Nonce:                   p.Nonce,
+			UsePKCE:                 &p.UsePKCE,
+			Algorithms:              p.Algorithms,
+			FetchExtraUserInfo:      p.FetchExtraUserInfo,
+			AuthorizeParameters:     p.AuthorizeParameters,
+			UseEndSessionEndpoint:   p.UseEndSessionEndpoint,
+			AllowFrontChannelLogout: p.AllowFrontChannelLogout,
+			ClaimsMapping:           p.ClaimsMapping,
+			CAPath:                  p.CAPath,
+			GroupsClaim:             p.GroupsClaim,
+			AllowedGroups:           p.AllowedGroups,
+			RequireVerifiedEmail:    &p.RequireVerifiedEmail,
+			DisplayName:             p.DisplayName,
+			Prompt:                  p.Prompt,
+		}
+		if p.MaxAge > 0 {
+			provider.MaxAge = &p.MaxAge
+		}
+		cfg.Providers[name] = provider
+	}
+	return cfg
+}
+
+func redisConfig(c *config.Redis) redis.Config {
+	return redis.Config{
+		Mode:             c.Mode,
+		Addresses:        c.Endpoints(),
+		MasterName:       c.MasterName,
+		Username:         c.Username,
+		Password:         c.Password,
+		SentinelUsername: c.SentinelUsername,
+		SentinelPassword: c.SentinelPassword,
+		DB:               c.DB,
+		Prefix:           c.Prefix,
+		TLS: redis.TLS{
+			RequireTLS:      c.RequireTLS,
+			CACertPath:      c.CACertPath,
+			CACertBytes:     c.CACertBytes,
+			CertPath:        c.CertPath,
+			KeyPath:         c.KeyPath,
+			InsecureSkipTLS: c.InsecureSkipTLS,
+		},
+		PoolSize:        c.PoolSize,
+		MinIdleConns:    c.MinIdleConn,
+		ConnMaxIdleTime: c.ConnMaxIdleTime,
+		NetTimeout:      c.NetTimeout,
+	}
 }
 
 func tokenConfig(c *config.TokenMethod) token.Config {
@@ -117,5 +212,5 @@ func jwtFiles(c *config.JWTMethod) []string {
 }
 
 func tlsFilesOf(c *config.TLS) tlsFiles {
-	return tlsFiles{cert: c.CertFile, key: c.KeyFile, clientCA: c.ClientCAFile}
+	return tlsFiles{cert: c.CertFile, key: c.KeyFile, clientCA: c.ClientCAFile, protocol: "h2"}
 }

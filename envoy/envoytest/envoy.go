@@ -40,7 +40,7 @@ func StartEnvoy(tb testing.TB, bootstrap string) *EnvoyProcess {
 	}
 	e := &EnvoyProcess{}
 	// Without hot restart, Envoys that run at once share nothing.
-	e.Process = startProcess(tb, "envoy", binary, os.Environ(),
+	e.Process = StartProcess(tb, "envoy", binary, os.Environ(),
 		"-c", config, "--admin-address-path", admin, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
 	client, stop := pollClient()
 	defer stop()

@@ -17,9 +17,9 @@ const readyTimeout = 30 * time.Second
 // GatewardOptions vary how [StartGateward] starts gateward. The zero value is
 // what most tests want.
 type GatewardOptions struct {
-	// GRPCAddress and AdminAddress are where the listeners are; empty for a free
-	// port. A test that restarts a replica names the address it had.
-	GRPCAddress, AdminAddress string
+	// GRPCAddress, HTTPAddress and AdminAddress are where the listeners are; empty
+	// for a free port. A test that restarts a replica names the address it had.
+	GRPCAddress, HTTPAddress, AdminAddress string
 	// Env are further environment variables, NAME=VALUE.
 	Env []string
 	// Args follow "serve --config FILE".
@@ -34,8 +34,9 @@ type GatewardOptions struct {
 // Gateward is a running gateward.
 type Gateward struct {
 	*Process
-	// GRPCAddress answers checks, AdminAddress metrics and health.
-	GRPCAddress, AdminAddress string
+	// GRPCAddress answers checks, HTTPAddress is the login service, AdminAddress
+	// metrics and health.
+	GRPCAddress, HTTPAddress, AdminAddress string
 	// ConfigFile is the configuration file; a test may rewrite it and send SIGHUP.
 	ConfigFile string
 }
@@ -47,14 +48,14 @@ func StartGateward(tb testing.TB, configYAML string, o GatewardOptions) *Gatewar
 	tb.Helper()
 	g := &Gateward{
 		GRPCAddress:  o.GRPCAddress,
+		HTTPAddress:  o.HTTPAddress,
 		AdminAddress: o.AdminAddress,
 		ConfigFile:   filepath.Join(tb.TempDir(), "gateward.yaml"),
 	}
-	if g.GRPCAddress == "" {
-		g.GRPCAddress = FreeAddress(tb)
-	}
-	if g.AdminAddress == "" {
-		g.AdminAddress = FreeAddress(tb)
+	for _, address := range []*string{&g.GRPCAddress, &g.HTTPAddress, &g.AdminAddress} {
+		if *address == "" {
+			*address = FreeAddress(tb)
+		}
 	}
 	if err := os.WriteFile(g.ConfigFile, []byte(configYAML), 0o600); err != nil {
 		tb.Fatal(err)
@@ -63,10 +64,10 @@ func StartGateward(tb testing.TB, configYAML string, o GatewardOptions) *Gatewar
 	if binary == "" {
 		binary = Build(tb)
 	}
-	env := append(environment(),
-		"GATEWARD_SERVER_GRPC_ADDRESS="+g.GRPCAddress, "GATEWARD_SERVER_ADMIN_ADDRESS="+g.AdminAddress)
+	env := append(environment(), "GATEWARD_SERVER_GRPC_ADDRESS="+g.GRPCAddress,
+		"GATEWARD_SERVER_HTTP_ADDRESS="+g.HTTPAddress, "GATEWARD_SERVER_ADMIN_ADDRESS="+g.AdminAddress)
 	args := append([]string{"serve", "--config", g.ConfigFile}, o.Args...)
-	g.Process = startProcess(tb, "gateward", binary, append(env, o.Env...), args...)
+	g.Process = StartProcess(tb, "gateward", binary, append(env, o.Env...), args...)
 	if !o.Unready {
 		g.WaitReady(tb)
 	}

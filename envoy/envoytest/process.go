@@ -30,8 +30,8 @@ type Process struct {
 	err     error // what Wait returned; read it after done
 }
 
-// startProcess runs path in a process group of its own.
-func startProcess(tb testing.TB, name, path string, env []string, args ...string) *Process {
+// StartProcess runs path in a process group of its own, until the test ends.
+func StartProcess(tb testing.TB, name, path string, env []string, args ...string) *Process {
 	tb.Helper()
 	p := &Process{name: name, logFile: filepath.Join(tb.TempDir(), name+".log"), done: make(chan struct{})}
 	out, err := os.Create(p.logFile)

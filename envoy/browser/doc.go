@@ -1,0 +1,4 @@
+// Package browser holds the tests in which a real Chromium logs in through a
+// real Envoy at a real OpenID provider (see provider). It is a module of its
+// own, so that what only these tests need stays out of Gateward's.
+package browser
