@@ -17,8 +17,9 @@ import (
 // storageBlock is where the backend is configured.
 const storageBlock = "authentication.session.storage"
 
-// masterName is the secret that a shared backend keeps where none is configured.
-const masterName = "encryption_key"
+// masterName is the secret that a backend keeps where none is configured; what the
+// backends seal with is derived from it, too.
+const masterName = "encryption"
 
 // A backend is what sessions are kept in, and what seals what browsers keep for
 // us. It lives as long as the process: a reload leaves sessions alone.

@@ -1,12 +1,15 @@
 package browser_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gateward/gateward/envoy/envoytest"
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/launcher/flags"
@@ -85,33 +88,35 @@ type tab struct {
 	page *rod.Page
 }
 
+// soon is the page with a limit on how long anything there may take.
+func (t *tab) soon() *rod.Page { return t.page.Timeout(patience) }
+
 // open opens an address in a new tab and waits until what it led to is loaded.
 func (p *person) open(address string) *tab {
 	p.tb.Helper()
-	page := p.browser.MustPage().Timeout(patience)
-	t := &tab{p.tb, page}
+	t := &tab{p.tb, p.browser.MustPage()}
 	t.visit(address)
 	return t
 }
 
 func (t *tab) visit(address string) {
 	t.tb.Helper()
-	if err := t.page.Navigate(address); err != nil {
+	if err := t.soon().Navigate(address); err != nil {
 		t.tb.Fatalf("open %s: %v", address, err)
 	}
-	t.page.MustWaitLoad()
+	t.soon().MustWaitLoad()
 }
 
 // address is where the tab is.
 func (t *tab) address() string {
 	t.tb.Helper()
-	return t.page.MustInfo().URL
+	return t.soon().MustInfo().URL
 }
 
 // text is what a person reads.
 func (t *tab) text() string {
 	t.tb.Helper()
-	return t.page.MustElement("body").MustText()
+	return t.soon().MustElement("body").MustText()
 }
 
 // shows fails the test unless all of these can be read.
@@ -125,10 +130,23 @@ func (t *tab) shows(parts ...string) {
 	}
 }
 
+// clientToken is the session that the browser has for an origin.
+func (t *tab) clientToken(origin string) string {
+	t.tb.Helper()
+	for _, cookie := range t.soon().MustCookies(origin) {
+		if cookie.Name == cookieName {
+			return cookie.Value
+		}
+	}
+	t.tb.Fatalf("no session at %s:\n%s", t.address(), t.text())
+	return ""
+}
+
 // click clicks the first element that matches and waits for where it leads.
 func (t *tab) click(selector string) {
 	t.tb.Helper()
-	element, err := t.page.Element(selector)
+	t.soon().MustActivate()
+	element, err := t.soon().Element(selector)
 	if err != nil {
 		t.tb.Fatalf("%s has no %s: %v", t.address(), selector, err)
 	}
@@ -138,20 +156,31 @@ func (t *tab) click(selector string) {
 // clickText clicks the first element of that kind with this text.
 func (t *tab) clickText(selector, text string) {
 	t.tb.Helper()
-	element, err := t.page.ElementR(selector, text)
+	t.soon().MustActivate()
+	element, err := t.soon().ElementR(selector, text)
 	if err != nil {
 		t.tb.Fatalf("%s has no %s with %q: %v\n%s", t.address(), selector, text, err, t.text())
 	}
 	t.leave(func() { element.MustClick() })
 }
 
-// leave does something that leads to another page and waits for that.
+// leave does something that leads to another page and waits until that is
+// loaded. Pages that only redirect are not waited for.
 func (t *tab) leave(do func()) {
 	t.tb.Helper()
-	wait := t.page.MustWaitNavigation()
+	t.soon().MustEval(`() => { window.left = true }`)
 	do()
-	wait()
-	t.page.MustWaitLoad()
+	envoytest.Eventually(t.tb, "another page", patience, func(context.Context) error {
+		// While a page goes and another comes there is none to ask.
+		v, err := t.soon().Eval(`() => !window.left && document.readyState === "complete"`)
+		if err != nil {
+			return err
+		}
+		if !v.Value.Bool() {
+			return errors.New("still at " + t.address())
+		}
+		return nil
+	})
 }
 
 // requestEvent tells of a request that a page is about to make.
@@ -160,14 +189,15 @@ type requestEvent = proto.NetworkRequestWillBeSent
 // logInAs fills in the provider's login page, and its question for consent.
 func (t *tab) logInAs(account string) {
 	t.tb.Helper()
-	login, err := t.page.Element("input[name=login]")
+	t.soon().MustActivate() // a tab in the background draws nothing, and waits for that
+	login, err := t.soon().Element("input[name=login]")
 	if err != nil {
 		t.tb.Fatalf("no login page at %s: %v\n%s", t.address(), err, t.text())
 	}
 	login.MustSelectAllText().MustInput(account)
-	t.page.MustElement("input[name=password]").MustInput("any")
+	t.soon().MustElement("input[name=password]").MustInput("any")
 	t.click("button[type=submit]")
-	if t.page.MustHas("input[name=prompt][value=consent]") {
+	if t.soon().MustHas("input[name=prompt][value=consent]") {
 		t.click("button[type=submit]")
 	}
 }

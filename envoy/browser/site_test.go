@@ -50,7 +50,7 @@ type siteOptions struct {
 	replicas           int
 	accessTokenSeconds int
 	providerNames      []string // "op" if nil
-	env                []string
+	env                func(s *site) []string
 }
 
 // startSite starts a provider, replicas of gateward, Envoy and an application
@@ -73,11 +73,15 @@ func startSite(tb testing.TB, o siteOptions) *site {
 	if o.config == nil {
 		o.config = usualConfig
 	}
+	var env []string
+	if o.env != nil {
+		env = o.env(s)
+	}
 	c := envoy.Default()
 	c.ListenAddress, c.AdminAddress = address, "127.0.0.1:0"
 	c.GRPCAddresses, c.HTTPAddresses = nil, nil
 	for range max(o.replicas, 1) {
-		g := envoytest.StartGateward(tb, o.config(s), envoytest.GatewardOptions{Env: o.env})
+		g := envoytest.StartGateward(tb, o.config(s), envoytest.GatewardOptions{Env: env})
 		s.replicas = append(s.replicas, g)
 		c.GRPCAddresses = append(c.GRPCAddresses, g.GRPCAddress)
 		c.HTTPAddresses = append(c.HTTPAddresses, g.HTTPAddress)
