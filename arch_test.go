@@ -27,6 +27,7 @@ var layers = map[string]int{
 	"internal/config":     1,
 	"internal/credential": 1,
 	"internal/keyset":     1,
+	"internal/pointer":    1,
 	"internal/telemetry":  1,
 	"methods":             1,
 	"sessions":            1,

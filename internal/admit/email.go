@@ -16,6 +16,10 @@ const (
 // address matches nothing.
 type address struct{ local, domain string }
 
+// IsAddress reports whether s is an e-mail address that is safe to decide by:
+// plain, of bounded length, in ASCII behind its only "@".
+func IsAddress(s string) bool { return parseAddress(s) != address{} }
+
 // parseAddress returns the parts of s, or the zero address if s is none that is
 // safe to decide by. Only plain addresses are: another "@", quotes, comments,
 // spaces and controls are ways to have a mail system and us read two different

@@ -68,13 +68,15 @@ func parseAddress(raw string) (*url.URL, error) {
 		return nil, errors.New("keyset: the address holds user information")
 	case u.Fragment != "":
 		return nil, errors.New("keyset: the address holds a fragment")
-	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("keyset: http to %s, which is not this machine; https is needed", quote(u.Hostname()))
 	}
 	return u, nil
 }
 
-func loopbackHost(host string) bool {
+// IsLoopback reports whether host, without a port, is this machine by name or by
+// address.
+func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
@@ -84,7 +86,7 @@ func loopbackHost(host string) bool {
 func newTransport(c RemoteConfig, plain bool) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout: fetchTimeout,
-		Control: func(_, address string, _ syscall.RawConn) error { return checkPeer(address, plain) },
+		Control: func(_, address string, _ syscall.RawConn) error { return CheckPeer(address, plain) },
 	}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -97,9 +99,10 @@ func newTransport(c RemoteConfig, plain bool) *http.Transport {
 	}
 }
 
-// checkPeer judges the address that a name has led to: link-local ones and the
-// one of IPv6 instance metadata give away a machine's own credentials.
-func checkPeer(address string, plain bool) error {
+// CheckPeer judges the address, IP:PORT, that a name has led to, for a dialer's
+// Control: link-local ones and the one of IPv6 instance metadata give away a
+// machine's own credentials. plain says that only this machine may answer.
+func CheckPeer(address string, plain bool) error {
 	peer, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return errors.New("keyset: connect: not an IP address")

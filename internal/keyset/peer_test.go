@@ -23,10 +23,10 @@ func TestSEC_Q08_CheckPeer(t *testing.T) {
 		{"localhost:443", false, false},
 		{"", false, false},
 	} {
-		if err := checkPeer(tc.address, false); (err == nil) != tc.https {
+		if err := CheckPeer(tc.address, false); (err == nil) != tc.https {
 			t.Errorf("https to %q: %v", tc.address, err)
 		}
-		if err := checkPeer(tc.address, true); (err == nil) != tc.plain {
+		if err := CheckPeer(tc.address, true); (err == nil) != tc.plain {
 			t.Errorf("http to %q: %v", tc.address, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/pointer"
 )
 
 // The metadata keys are Flipt's.
@@ -23,21 +24,21 @@ const (
 // attribute is one of the attributes that claims_mapping can place.
 type attribute struct {
 	name, metadata string
-	at             expression // empty: nowhere
-	mapped         bool       // the configuration says where
+	at             pointer.Path // empty: nowhere
+	mapped         bool         // the configuration says where
 }
 
 // mapping says where in the claims each part of an identity is.
 type mapping struct {
 	attributes     []attribute
-	scopes, groups expression
+	scopes, groups pointer.Path
 }
 
 func newMapping(c *Issuer) (mapping, []*gateward.ConfigError) {
 	var m mapping
 	var problems []*gateward.ConfigError
-	parse := func(key, s string) expression {
-		e, err := parseExpression(s)
+	parse := func(key, s string) pointer.Path {
+		e, err := pointer.Parse(s)
 		if err != nil {
 			problems = append(problems, &gateward.ConfigError{
 				Key:     c.key(key),
@@ -76,7 +77,7 @@ func newMapping(c *Issuer) (mapping, []*gateward.ConfigError) {
 	m.scopes = parse("scopes_claim", c.ScopesClaim)
 	m.groups = parse("groups_claim", c.GroupsClaim)
 	if c.GroupsClaim == "" {
-		m.groups = expression{"groups"}
+		m.groups = pointer.Path{"groups"}
 	}
 	slices.SortFunc(problems, func(a, b *gateward.ConfigError) int { return strings.Compare(a.Error(), b.Error()) })
 	return m, problems
@@ -84,9 +85,9 @@ func newMapping(c *Issuer) (mapping, []*gateward.ConfigError) {
 
 // at returns where an attribute is: as configured; otherwise the standard claim
 // of that name, or else Flipt's default.
-func (m *mapping) at(name string, claims map[string]any) expression {
+func (m *mapping) at(name string, claims map[string]any) pointer.Path {
 	a := m.attribute(name)
-	if standard := (expression{name}); !a.mapped && standard.findString(claims) != "" {
+	if standard := (pointer.Path{name}); !a.mapped && standard.FindString(claims) != "" {
 		return standard
 	}
 	return a.at
@@ -113,7 +114,7 @@ func (i *issuer) identity(claims map[string]any, expiry, now time.Time) (gatewar
 		Principal: gateward.Principal{Issuer: iss, Subject: subject},
 		Method:    "jwt",
 		Provider:  i.Name,
-		Name:      i.mapping.at("name", claims).findString(claims),
+		Name:      i.mapping.at("name", claims).FindString(claims),
 		Groups:    i.groups(claims),
 		Scopes:    i.scopes(claims),
 		Claims:    claims,
@@ -136,7 +137,7 @@ func (i *issuer) subject(claims map[string]any) (string, error) {
 	if v, present := claims["sub"]; present {
 		subject, _ = v.(string)
 	} else if a := i.mapping.attribute("sub"); a.mapped {
-		subject = a.at.findString(claims)
+		subject = a.at.FindString(claims)
 	}
 	// The decoder writes U+FFFD for a broken escape, and two subjects that are
 	// broken differently would be one.
@@ -152,11 +153,11 @@ func (i *issuer) subject(claims map[string]any) (string, error) {
 // preferred_username), of which email_verified says nothing, are not verified.
 func (i *issuer) email(claims map[string]any) (string, bool) {
 	at := i.mapping.at("email", claims)
-	address := at.findString(claims)
+	address := at.FindString(claims)
 	if address == "" || at[len(at)-1] != "email" {
 		return address, false
 	}
-	v, _ := at.sibling("email_verified").find(claims)
+	v, _ := at.Sibling("email_verified").Find(claims)
 	verified, _ := v.(bool)
 	return address, verified
 }
@@ -164,7 +165,7 @@ func (i *issuer) email(claims map[string]any) (string, bool) {
 // groups returns the groups claim if it is an array of strings. Anything else is
 // no groups: a lone string is not split, for nobody knows at what.
 func (i *issuer) groups(claims map[string]any) []string {
-	v, present := i.mapping.groups.find(claims)
+	v, present := i.mapping.groups.Find(claims)
 	if !present {
 		return nil
 	}
@@ -181,12 +182,12 @@ func (i *issuer) groups(claims map[string]any) []string {
 func (i *issuer) scopes(claims map[string]any) []string {
 	at := i.mapping.scopes
 	if at == nil {
-		at = expression{"scope"}
+		at = pointer.Path{"scope"}
 		if _, ok := claims["scope"]; !ok {
-			at = expression{"scp"}
+			at = pointer.Path{"scp"}
 		}
 	}
-	v, present := at.find(claims)
+	v, present := at.Find(claims)
 	if !present {
 		return nil
 	}
@@ -227,7 +228,7 @@ func (i *issuer) metadata(claims map[string]any) (map[string]string, error) {
 	}
 	for n := range i.mapping.attributes {
 		a := &i.mapping.attributes[n]
-		if v, ok := a.at.find(claims); ok {
+		if v, ok := a.at.Find(claims); ok {
 			setText(m, a.metadata, v)
 		}
 	}

@@ -5,10 +5,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/admit"
 )
 
 // The rules that keep a person out, as in [gateward.NotAdmittedError].
@@ -46,7 +45,7 @@ func (p *Provider) refuses(id *gateward.Identity) string {
 	}
 	// That a provider says nothing of groups is a mistake to be found, and not
 	// the same as a person who is in none.
-	if v, ok := p.config.mapping.groups.find(id.Claims); len(id.Groups) == 0 && id.Claims != nil {
+	if v, ok := p.config.mapping.groups.Find(id.Claims); len(id.Groups) == 0 && id.Claims != nil {
 		if _, isList := groupList(v); !ok || !isList {
 			return ruleGroupsClaim
 		}
@@ -76,10 +75,6 @@ func newEmailRules(patterns []string, p *problems) emailRules {
 			continue
 		}
 		rules = append(rules, rule)
-		if fixed := lint(s); fixed != s {
-			p.warn(key, fmt.Sprintf("%q has no anchors, or a dot that matches any character; the whole address must match", s),
-				fmt.Sprintf("write %q", fixed))
-		}
 	}
 	return rules
 }
@@ -87,7 +82,7 @@ func newEmailRules(patterns []string, p *problems) emailRules {
 // match reports whether a rule matches the whole address as it is or, since
 // domains have no case and nobody's local part does, in lower case.
 func (r emailRules) match(address string) bool {
-	if !validEmail(address) {
+	if !admit.IsAddress(address) {
 		return false
 	}
 	lowered := strings.Map(func(c rune) rune {
@@ -101,40 +96,6 @@ func (r emailRules) match(address string) bool {
 	})
 }
 
-// lint returns a pattern with anchors, and with its lone dots escaped.
-func lint(pattern string) string {
-	var b strings.Builder
-	inClass := false
-	for i := 0; i < len(pattern); i++ {
-		c := pattern[i]
-		switch {
-		case c == '\\' && i+1 < len(pattern):
-			b.WriteByte(c)
-			i++
-			c = pattern[i]
-		case c == '[':
-			inClass = true
-		case c == ']':
-			inClass = false
-		case c == '.' && !inClass && (i+1 == len(pattern) || !strings.ContainsRune("*+?{", rune(pattern[i+1]))):
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	fixed := b.String()
-	begins := strings.HasPrefix(fixed, "^") || strings.HasPrefix(fixed, `\A`)
-	ends := strings.HasSuffix(fixed, "$") && !strings.HasSuffix(fixed, `\$`) || strings.HasSuffix(fixed, `\z`)
-	switch {
-	case begins && ends:
-		return fixed
-	case begins:
-		return fixed + "$"
-	case ends:
-		return "^" + fixed
-	}
-	return "^(?:" + fixed + ")$"
-}
-
 // warnOfEmails points out where email_matches cannot admit anybody.
 func (s *settings) warnOfEmails(key func(string) string, p *problems) {
 	if !slices.Contains(s.scopes, "email") {
@@ -144,40 +105,4 @@ func (s *settings) warnOfEmails(key func(string) string, p *problems) {
 		p.warn(key("claims_mapping"), "takes the address from a claim that is never verified, so that email_matches admits nobody",
 			"map email to a claim of that name, or set require_verified_email: false if the provider verifies it")
 	}
-}
-
-// validEmail reports whether s is an address that is safe to decide by: plain, of
-// bounded length (RFC 5321 §4.5.3.1), with exactly one "@". Quotes, comments,
-// spaces and controls are ways to have a mail system and us read two different
-// domains, and a domain beyond ASCII is one that only looks like another.
-func validEmail(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || len(s) > 254 || local == "" {
-		return false
-	}
-	for _, r := range local {
-		switch {
-		case r == utf8.RuneError, r <= ' ', r == 0x7f, strings.ContainsRune(`"(),:;<>@[\]`, r), !unicode.IsPrint(r):
-			return false
-		}
-	}
-	for label := range strings.SplitSeq(domain, ".") {
-		if !validLabel(label) {
-			return false
-		}
-	}
-	return true
-}
-
-// validLabel reports whether s is one label of a host name (RFC 1123 §2.1).
-func validLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
 }

@@ -200,7 +200,7 @@ func (s *settings) checkAddresses(key func(string) string, p *problems) {
 		p.add(key("redirect_address"), "is not the address of a site", "write scheme and host, such as https://app.example.com")
 		return
 	}
-	if u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+	if u.Scheme == "http" && !keyset.IsLoopback(u.Hostname()) {
 		p.warn(key("redirect_address"), "the provider's answer travels unencrypted", "use https")
 	}
 	s.redirectURI = strings.TrimSuffix(s.RedirectAddress, "/")

@@ -145,12 +145,7 @@ func TestWarnings(t *testing.T) {
 		"address from upn": {func(c *oidc.Config, p *oidc.ProviderConfig) {
 			c.EmailMatches, p.ClaimsMapping = []string{`^.*@example\.com$`}, map[string]string{"email": "upn"}
 		}, "providers.op.claims_mapping: takes the address"},
-		"good pattern":   {match(`^.*@example\.com$`, `\A[a.b]+@x\.test\z`), ""},
-		"R13 no anchors": {match(`.*@example\.com`), `write "^(?:.*@example\\.com)$"`},
-		"R13 no end":     {match(`^.*@example\.com`), `write "^.*@example\\.com$"`},
-		"R13 no begin":   {match(`.*@example\.com$`), `write "^.*@example\\.com$"`},
-		"R13 lone dot":   {match(`^.*@flipt.io$`), `write "^.*@flipt\\.io$"`},
-		"R13 last dot":   {match(`^a@b\.test.$`), `write "^a@b\\.test\\.$"`},
+		"good pattern": {match(`^.*@example\.com$`, `\A[a.b]+@x\.test\z`), ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

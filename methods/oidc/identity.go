@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/pointer"
 )
 
 // mapping says where in the claims each part of an identity is.
 type mapping struct {
-	email, name, picture, sub expression
-	groups                    expression
+	email, name, picture, sub pointer.Path
+	groups                    pointer.Path
 	// needsEmail and needsGroups say what the userinfo endpoint is asked for if
 	// the ID token lacks it.
 	needsEmail, needsGroups bool
@@ -24,18 +25,18 @@ type mapping struct {
 
 func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping {
 	m := mapping{
-		email: expression{"email"}, name: expression{"name"}, picture: expression{"picture"}, sub: expression{"sub"},
-		groups:      expression{"groups"},
+		email: pointer.Path{"email"}, name: pointer.Path{"name"}, picture: pointer.Path{"picture"}, sub: pointer.Path{"sub"},
+		groups:      pointer.Path{"groups"},
 		needsEmail:  slices.Contains(c.Scopes, "email"),
 		needsGroups: c.GroupsClaim != "" || len(c.AllowedGroups) > 0,
 	}
-	to := map[string]*expression{"email": &m.email, "name": &m.name, "picture": &m.picture, "sub": &m.sub}
+	to := map[string]*pointer.Path{"email": &m.email, "name": &m.name, "picture": &m.picture, "sub": &m.sub}
 	for _, k := range slices.Sorted(maps.Keys(c.ClaimsMapping)) {
 		if to[k] == nil {
 			p.add(key("claims_mapping"), fmt.Sprintf("invalid claim key %q", k), "use email, name, picture or sub")
 			continue
 		}
-		e, err := parseExpression(c.ClaimsMapping[k])
+		e, err := pointer.Parse(c.ClaimsMapping[k])
 		if err != nil {
 			p.add(key("claims_mapping"), fmt.Sprintf("invalid expression for key %q: %q %v", k, c.ClaimsMapping[k], err),
 				"write the name of a claim, or a JSON pointer such as /user/email")
@@ -44,7 +45,7 @@ func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping 
 		*to[k] = e
 	}
 	if c.GroupsClaim != "" {
-		e, err := parseExpression(c.GroupsClaim)
+		e, err := pointer.Parse(c.GroupsClaim)
 		if err != nil {
 			p.add(key("groups_claim"), fmt.Sprintf("%q %v", c.GroupsClaim, err),
 				"write the name of a claim, or a JSON pointer such as /realm_access/roles")
@@ -58,8 +59,8 @@ func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping 
 // because nothing is missing, because there is none, or because it refused and
 // nobody has configured that it must not.
 func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret) (map[string]any, error) {
-	_, hasGroups := p.config.mapping.groups.find(claims)
-	hasEmail := p.config.mapping.email.findString(claims) != ""
+	_, hasGroups := p.config.mapping.groups.Find(claims)
+	hasEmail := p.config.mapping.email.FindString(claims) != ""
 	missing := p.config.mapping.needsGroups && !hasGroups || p.config.mapping.needsEmail && !hasEmail
 	if !p.config.FetchExtraUserInfo && !missing || m.userinfoURL == "" {
 		return nil, nil
@@ -94,7 +95,7 @@ func (p *Provider) identity(claims, info map[string]any) (gateward.Identity, err
 		Principal: gateward.Principal{Issuer: p.config.IssuerURL, Subject: sub},
 		Method:    name,
 		Provider:  p.name,
-		Name:      p.config.mapping.name.either(claims, info),
+		Name:      either(p.config.mapping.name, claims, info),
 		AllScopes: true,
 		Claims:    all,
 		AuthTime:  authTime(claims, p.now()),
@@ -127,29 +128,29 @@ func merge(claims, info map[string]any) map[string]any {
 }
 
 // either returns the string in claims, or else in info.
-func (e expression) either(claims, info map[string]any) string {
-	if s := e.findString(claims); s != "" {
+func either(at pointer.Path, claims, info map[string]any) string {
+	if s := at.FindString(claims); s != "" {
 		return s
 	}
-	return e.findString(info)
+	return at.FindString(info)
 }
 
 // address returns the e-mail address, whether the provider says that it is
 // verified, and whether it says anything of that.
 func (m *mapping) address(claims, info map[string]any) (address string, verified, said bool) {
-	address = m.email.findString(claims)
+	address = m.email.FindString(claims)
 	from := claims
 	if address == "" {
-		address, from = m.email.findString(info), info
+		address, from = m.email.FindString(info), info
 	}
 	// Of an address from a claim of another name, email_verified says nothing.
 	if address == "" || m.email[len(m.email)-1] != "email" {
 		return address, false, false
 	}
-	at := m.email.sibling("email_verified")
-	v, present := at.find(from)
-	if !present && m.email.findString(info) == address {
-		v, present = at.find(info)
+	at := m.email.Sibling("email_verified")
+	v, present := at.Find(from)
+	if !present && m.email.FindString(info) == address {
+		v, present = at.Find(info)
 	}
 	verified, said = boolean(v)
 	return address, verified, present && said
@@ -170,9 +171,9 @@ func boolean(v any) (value, ok bool) {
 // groups returns the groups of the ID token, or else of userinfo: an array of
 // strings, or one group as a string, which is never split.
 func (p *Provider) groups(claims, info map[string]any) ([]string, error) {
-	v, ok := p.config.mapping.groups.find(claims)
+	v, ok := p.config.mapping.groups.Find(claims)
 	if !ok {
-		v, ok = p.config.mapping.groups.find(info)
+		v, ok = p.config.mapping.groups.Find(info)
 	}
 	switch {
 	case ok:
@@ -209,7 +210,7 @@ func groupList(v any) ([]string, bool) {
 
 // overage reports whether the claim is a distributed one (OpenID Connect Core
 // §5.6.2): the provider has too many groups for a token and sends an address.
-func overage(claims map[string]any, at expression) bool {
+func overage(claims map[string]any, at pointer.Path) bool {
 	names, _ := claims["_claim_names"].(map[string]any)
 	_, named := names[at[0]]
 	has, _ := boolean(claims["hasgroups"])
@@ -245,12 +246,12 @@ func (p *Provider) metadata(claims, info map[string]any, id gateward.Identity, v
 			m[key] = value
 		}
 	}
-	picture := p.config.mapping.picture.either(claims, info)
+	picture := either(p.config.mapping.picture, claims, info)
 	set("io.flipt.auth.oidc.email", id.Email)
 	set("io.flipt.auth.oidc.name", id.Name)
 	set("io.flipt.auth.oidc.picture", picture)
-	set("io.flipt.auth.oidc.profile", expression{"profile"}.either(claims, info))
-	set("io.flipt.auth.oidc.sub", p.config.mapping.sub.either(claims, info))
+	set("io.flipt.auth.oidc.profile", either(pointer.Path{"profile"}, claims, info))
+	set("io.flipt.auth.oidc.sub", either(p.config.mapping.sub, claims, info))
 	set("io.flipt.auth.email", id.Email)
 	set("io.flipt.auth.name", id.Name)
 	set("io.flipt.auth.picture", picture)

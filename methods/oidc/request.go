@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"syscall"
@@ -40,15 +39,10 @@ func parseAddress(raw string) (*url.URL, error) {
 		return nil, errors.New("holds user information")
 	case u.Fragment != "":
 		return nil, errors.New("holds a fragment")
-	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+	case u.Scheme == "http" && !keyset.IsLoopback(u.Hostname()):
 		return nil, errors.New("is plain http to another machine; https is needed")
 	}
 	return u, nil
-}
-
-func loopbackHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // newTransport makes connections that no environment variable redirects. plain
@@ -56,7 +50,7 @@ func loopbackHost(host string) bool {
 func newTransport(roots *x509.CertPool, plain bool) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout: requestTimeout,
-		Control: func(_, address string, _ syscall.RawConn) error { return checkPeer(address, plain) },
+		Control: func(_, address string, _ syscall.RawConn) error { return keyset.CheckPeer(address, plain) },
 	}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -68,23 +62,6 @@ func newTransport(roots *x509.CertPool, plain bool) *http.Transport {
 		// request that must not be repeated.
 		DisableKeepAlives: true,
 	}
-}
-
-// checkPeer judges the address that a name has led to: link-local ones and the
-// one of IPv6 instance metadata give away a machine's own credentials.
-func checkPeer(address string, plain bool) error {
-	peer, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errors.New("connect: not an IP address")
-	}
-	ip := peer.Addr().Unmap().WithZone("")
-	switch {
-	case ip.IsLinkLocalUnicast(), ip == netip.MustParseAddr("fd00:ec2::254"):
-		return fmt.Errorf("connect: %s is a link-local or metadata address", ip)
-	case plain && !ip.IsLoopback():
-		return fmt.Errorf("connect: http to %s, which is not this machine", ip)
-	}
-	return nil
 }
 
 // newClient returns the client for documents that may be fetched again, and

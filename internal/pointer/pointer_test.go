@@ -1,4 +1,4 @@
-package oidc
+package pointer_test
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gateward/gateward/internal/pointer"
 )
 
 // FuzzPointer: every member of an object is found by its own pointer, and a name
@@ -20,14 +22,14 @@ func FuzzPointer(f *testing.F) {
 			return
 		}
 		checkMembers(t, claims, claims, "")
-		e, err := parseExpression(s)
+		e, err := pointer.Parse(s)
 		if err != nil || s == "" {
-			if v, ok := e.find(claims); ok {
+			if v, ok := e.Find(claims); ok {
 				t.Fatalf("%q finds %v", s, v)
 			}
 			return
 		}
-		got, ok := e.find(claims)
+		got, ok := e.Find(claims)
 		if s[0] != '/' {
 			if want, there := claims[s]; ok != there || !reflect.DeepEqual(got, want) {
 				t.Fatalf("%q finds %v, want %v", s, got, want)
@@ -41,26 +43,26 @@ func FuzzPointer(f *testing.F) {
 }
 
 // checkMembers looks for everything below v, which is at pointer.
-func checkMembers(t *testing.T, claims map[string]any, v any, pointer string) {
+func checkMembers(t *testing.T, claims map[string]any, v any, at string) {
 	t.Helper()
-	if pointer != "" && pointer != "/" {
-		e, err := parseExpression(pointer)
+	if at != "" && at != "/" {
+		e, err := pointer.Parse(at)
 		if err != nil {
-			t.Fatalf("%q: %v", pointer, err)
+			t.Fatalf("%q: %v", at, err)
 		}
-		if got, ok := e.find(claims); !ok || !reflect.DeepEqual(got, v) {
-			t.Fatalf("%q finds %v, want %v", pointer, got, v)
+		if got, ok := e.Find(claims); !ok || !reflect.DeepEqual(got, v) {
+			t.Fatalf("%q finds %v, want %v", at, got, v)
 		}
 	}
 	switch v := v.(type) {
 	case map[string]any:
 		for name, child := range v {
-			checkMembers(t, claims, child, pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+			checkMembers(t, claims, child, at+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
 		}
 	case []any:
 		for i, child := range v {
 			if i < 1<<16 {
-				checkMembers(t, claims, child, pointer+"/"+strconv.Itoa(i))
+				checkMembers(t, claims, child, at+"/"+strconv.Itoa(i))
 			}
 		}
 	}
