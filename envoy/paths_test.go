@@ -83,6 +83,23 @@ func TestSEC_A06_PathTricks(t *testing.T) {
 	}
 }
 
+// TestSEC_A06_LoginPathsInDisguise: what Envoy does not route to the login service
+// is no path of it, however it reads, and the session cookie stays with us.
+func TestSEC_A06_LoginPathsInDisguise(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, siteYAML, unnormalized)
+	for _, target := range []string{"/%61uth/x", "/a%75th/x", "/%61uth", "/%61pi/csrf", "/api/%63srf", "/auth%2fx", "/auth;/x"} {
+		got := envoytest.RawRequest(t, s.Address, envoytest.Message("GET", target,
+			"Cookie: app=1; gateward_client_token=not-a-session", "Connection: close"))
+		if got.Status < 400 {
+			t.Errorf("%s: got %d", target, got.Status)
+		}
+		for _, r := range s.reached() {
+			t.Errorf("%s: the application got %s with cookie %q", target, r.Target, r.Values("cookie"))
+		}
+	}
+}
+
 func pathOf(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	return path

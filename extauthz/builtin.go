@@ -31,7 +31,7 @@ const (
 func (c *ruleCompiler) loginService(l *login) []*rule {
 	build := func(paths ...string) *rule {
 		r := c.newRule(ruleLoginService, AccessAnonymous)
-		r.keepCredentials = true
+		r.keepCredentials, r.asSent = true, true
 		for _, s := range paths {
 			p, err := target.CompilePath(s)
 			if err != nil {

@@ -47,6 +47,7 @@ type Engine struct {
 	metrics  *telemetry.Metrics
 	log      *slog.Logger
 	now      func() time.Time
+	epoch    time.Time // when the engine was made
 	warnings []*gateward.ConfigError
 }
 
@@ -97,7 +98,7 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 			negative: o.Metrics.CacheRequests("negative"),
 			panics:   o.Metrics.Panics(),
 		},
-		metrics: o.Metrics, log: o.Logger, now: o.Now, warnings: c.warnings,
+		metrics: o.Metrics, log: o.Logger, now: o.Now, epoch: o.Now(), warnings: c.warnings,
 	}
 	for outcome := range e.counters.duration {
 		e.counters.duration[outcome] = o.Metrics.CheckDuration(Outcome(outcome).String())
@@ -115,6 +116,11 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 	}
 	return e, nil
 }
+
+// nanos is the time t, as the engine's clock told it, in nanoseconds since 1970.
+// With a clock that has a monotonic reading, as [time.Now] does, it only goes
+// forward: a clock that is set back keeps no entry of the cache alive.
+func (e *Engine) nanos(t time.Time) int64 { return e.epoch.UnixNano() + int64(t.Sub(e.epoch)) }
 
 // Warnings returns what is suspicious about the configuration and used all the
 // same.

@@ -62,7 +62,7 @@ func (r *resolved) same(o *resolved) bool {
 // that claims it. It never returns nil.
 func (e *Engine) identify(ctx context.Context, q *request, f credential.Found) *resolved {
 	key := keyOf(f.Scheme, f.Value)
-	r, generation := e.cache.get(&key, q.now.UnixNano())
+	r, generation := e.cache.get(&key, e.nanos(q.now))
 	if r != nil {
 		if r.reason == ReasonIdentified {
 			e.counters.hit.Inc()
@@ -114,7 +114,7 @@ func (f *flight) fly(ctx context.Context) landing {
 	l := landing{began: f.e.now()}
 	l.resolved = f.e.judge(ctx, f.credential, f.whole)
 	if !f.whole {
-		f.e.cache.put(&f.key, l.resolved, f.generation, l.began.UnixNano())
+		f.e.cache.put(&f.key, l.resolved, f.generation, f.e.nanos(l.began))
 	}
 	return l
 }
@@ -130,7 +130,7 @@ func (e *Engine) verify(ctx context.Context, q *request, f *flight) *resolved {
 		select {
 		case v := <-verdict:
 			l := v.Val.(landing) //nolint:errcheck,forcetypeassert // the function above returns nothing else
-			if again && l.revocable() && e.cache.stale(l.began.UnixNano(), q.now.UnixNano()) {
+			if again && l.revocable() && e.cache.stale(e.nanos(l.began), e.nanos(q.now)) {
 				continue // it began too long before this request; any other begins after it
 			}
 			return l.resolved

@@ -21,9 +21,11 @@ type request struct {
 	deadline time.Time
 	target   target.Target
 	rawQuery []byte
-	host     []byte
-	hostBuf  []byte
-	plain    bool
+	// sent is the path as it was sent, without the query.
+	sent    []byte
+	host    []byte
+	hostBuf []byte
+	plain   bool
 
 	authorization, cookies [][]byte
 	// shadows are rules in shadow mode that matched.
@@ -58,7 +60,7 @@ func (e *Engine) release(q *request) {
 	clear(q.cookies)
 	clear(q.shadows)
 	q.target.Parse(nil)
-	q.view, q.host, q.rawQuery, q.headers, q.query, q.decisionID = nil, nil, nil, nil, nil, ""
+	q.view, q.host, q.sent, q.rawQuery, q.headers, q.query, q.decisionID = nil, nil, nil, nil, nil, nil, ""
 	q.authorization, q.cookies, q.shadows = q.authorization[:0], q.cookies[:0], q.shadows[:0]
 	e.requests.Put(q)
 }
@@ -83,6 +85,7 @@ func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
 	}
 	q.host, q.hostBuf = host, host
 	q.target.Parse(q.view.Path)
+	q.sent = withoutQuery(q.view.Path)
 	q.rawQuery = q.target.Query()
 	switch q.target.Class {
 	case target.Plain:

@@ -36,6 +36,10 @@ type rule struct {
 	// keepCredentials leaves the client-token cookie in the request: the
 	// login service behind the built-in paths reads it.
 	keepCredentials bool
+	// asSent: the rule is only for a path that stands in the request as it is
+	// read. Envoy routes by those bytes: what only decodes to the login service's
+	// path goes to the application.
+	asSent bool
 
 	// metadata are fields of the dynamic metadata.
 	metadata []byte

@@ -76,10 +76,10 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // handle answers a call. It returns no error, whatever happens: Envoy takes a
 // failed call for an outage, which failure_mode_allow lets pass.
 func (s *Service) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) { //nolint:revive // grpc.MethodDesc wants this order
-	e := s.engine.Load()
 	raw, _ := s.raws.Get().(*wire.Raw)
 	defer func() {
 		if v := recover(); v != nil {
+			e := s.engine.Load()
 			e.panicked(ctx, v, debug.Stack())
 			answer, err = e.afterPanic(), nil
 		}
@@ -89,7 +89,9 @@ func (s *Service) handle(_ any, ctx context.Context, decode func(any) error, _ g
 	if err := decode(raw); err != nil {
 		raw.Err = receiveError(ctx, err)
 	}
-	return e.Decide(ctx, &raw.View, raw.Err), nil
+	// The engine in force once the check is here: one that is replaced while a
+	// message is on its way hears of no more revocations.
+	return s.engine.Load().Decide(ctx, &raw.View, raw.Err), nil
 }
 
 // receiveError translates why a check request did not arrive.

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,12 +140,10 @@ func httpStatus(r *authv3.CheckResponse) int {
 func TestSEC_A03_PanicsAreFaults(t *testing.T) {
 	t.Parallel()
 	o := options(t)
-	var once sync.Once
+	var calls atomic.Int32
 	clock := o.Now
-	o.Now = func() time.Time { // the engine's own goroutine
-		fail := false
-		once.Do(func() { fail = true })
-		if fail {
+	o.Now = func() time.Time { // the engine's own goroutine; the first call makes the engine
+		if calls.Add(1) == 2 {
 			panic("clock")
 		}
 		return clock()
