@@ -29,6 +29,7 @@ const (
 
 var (
 	errNobodyClaims = fmt.Errorf("extauthz: no method knows such a credential: %w", gateward.ErrInvalidCredential)
+	errOver         = fmt.Errorf("extauthz: over before the verdict: %w", gateward.ErrInvalidCredential)
 	errDeadline     = errors.New("extauthz: no verdict in time")
 	errOverloaded   = errors.New("extauthz: too many verifications under way")
 	errPanic        = errors.New("extauthz: authenticator panicked")
@@ -98,6 +99,13 @@ type landing struct {
 	began time.Time
 }
 
+// over reports whether the identity that was found has ended by now: who joined
+// late, or waited long, must not have it.
+func (l *landing) over(now time.Time) bool {
+	end := l.identity.Expiry
+	return l.reason == ReasonIdentified && !end.IsZero() && !end.After(now)
+}
+
 // name is the same for flights that one can stand in for the other.
 func (f *flight) name() string {
 	b := make([]byte, 0, len(f.key.hash)+10)
@@ -130,8 +138,11 @@ func (e *Engine) verify(ctx context.Context, q *request, f *flight) *resolved {
 		select {
 		case v := <-verdict:
 			l := v.Val.(landing) //nolint:errcheck,forcetypeassert // the function above returns nothing else
-			if again && l.revocable() && e.cache.stale(e.nanos(l.began), e.nanos(q.now)) {
+			if again && (l.over(e.now()) || l.revocable() && e.cache.stale(e.nanos(l.began), e.nanos(q.now))) {
 				continue // it began too long before this request; any other begins after it
+			}
+			if l.over(e.now()) {
+				return &resolved{reason: ReasonInvalidCredential, err: errOver, method: l.method}
 			}
 			return l.resolved
 		case <-timer.C:

@@ -1,7 +1,10 @@
 package extauthz_test
 
 import (
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
@@ -64,4 +67,33 @@ func TestSEC_K07_CheckThatArrivesAfterAReload(t *testing.T) {
 	if status(&got) != 401 {
 		t.Errorf("after: got %d, want 401", status(&got))
 	}
+}
+
+// TestSEC_G07_NobodyJoinsBeyondTheEnd: a check that joins a reading of the store
+// begun before the session's end, and arrives after it, is refused.
+func TestSEC_G07_NobodyJoinsBeyondTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeSessions()
+		e, err := extauthz.New(sessionDefaults(), []methods.Authenticator{store}, options(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Hearing(true)
+		id := grace()
+		id.Expiry = time.Now().Add(time.Second)
+		store.create("s.grace", id)
+		store.reading = func() { time.Sleep(4 * time.Second) }
+		var first int
+		var wg sync.WaitGroup
+		wg.Go(func() { first = status(engine{e, nil}.check(t, req("GET app.test/", sessionCookie))) })
+		time.Sleep(3 * time.Second)
+		if got := status(engine{e, nil}.check(t, req("GET app.test/", sessionCookie))); got != 401 && got != 503 {
+			t.Errorf("after the end: got %d", got)
+		}
+		wg.Wait()
+		if first != 401 && first != 503 {
+			t.Errorf("that waited beyond the end: got %d", first)
+		}
+	})
 }
