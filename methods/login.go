@@ -27,9 +27,11 @@ type Login interface {
 
 	// Exchange completes the attempt. It verifies everything that the provider
 	// said, admission included, which state alone is not part of: the caller has
-	// compared it. Its errors wrap [gateward.ErrInvalidCredential] when what came
-	// back is no good, [gateward.ErrNotAdmitted] when the person is known and may
-	// not enter (the identity is then filled in, for the page that says so), and
+	// compared it. The identity's AuthTime is zero unless the provider says when
+	// the person authenticated: that it answers now does not mean that anybody
+	// has. Its errors wrap [gateward.ErrInvalidCredential] when what came back is
+	// no good, [gateward.ErrNotAdmitted] when the person is known and may not
+	// enter (the identity is then filled in, for the page that says so), and
 	// [gateward.ErrUnavailable] when the provider cannot be reached.
 	Exchange(ctx context.Context, c Callback, a Attempt) (gateward.Identity, gateward.Tokens, error)
 }
@@ -43,9 +45,11 @@ type Attempt struct {
 	Verifier gateward.Secret
 	// MaxAge, unless nil, is how long ago the person may have authenticated at
 	// the provider at most (OpenID Connect Core §3.1.2.1); zero asks for the
-	// password in any case.
+	// password in any case. Where the provider is configured with less, that
+	// counts.
 	MaxAge *time.Duration
-	// Prompt is passed on unless empty: "select_account", "login".
+	// Prompt is passed on unless empty, beside what the provider is configured
+	// with: "select_account", "login".
 	Prompt string
 	// LoginHint is passed on unless empty.
 	LoginHint string
@@ -63,7 +67,9 @@ type Callback struct {
 // no I/O.
 type Admitter interface {
 	// Admit returns nil, or an error that wraps [gateward.ErrNotAdmitted], a
-	// [*gateward.NotAdmittedError] where a rule can be named.
+	// [*gateward.NotAdmittedError] where a rule can be named; or
+	// [gateward.ErrInvalidCredential] for an identity that this provider, as it is
+	// configured now, cannot have given.
 	Admit(id *gateward.Identity) error
 }
 

@@ -19,8 +19,13 @@ const (
 	ruleGroupsClaim = "groups_claim"
 )
 
-// Admit implements [methods.Admitter].
+// Admit implements [methods.Admitter]. An identity that another issuer gave, in
+// the days when the provider of this name was another one, is nobody here:
+// [gateward.ErrInvalidCredential].
 func (p *Provider) Admit(id *gateward.Identity) error {
+	if id.Issuer != p.config.IssuerURL {
+		return fmt.Errorf("oidc: provider %s: identity of another issuer: %w", p.name, gateward.ErrInvalidCredential)
+	}
 	if rule := p.refuses(id); rule != "" {
 		return fmt.Errorf("oidc: provider %s: %w", p.name, &gateward.NotAdmittedError{Rule: rule})
 	}

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -192,10 +193,26 @@ func TestAllowedGroups(t *testing.T) {
 	}
 	// Without the claims, which a session need not keep.
 	f := setup(t, func(_ *oidc.Config, p *oidc.ProviderConfig) { p.AllowedGroups = []string{"a"} })
-	if err := f.login.Admit(&gateward.Identity{}); rule(err) != "allowed_groups" {
+	ada := gateward.Principal{Issuer: f.op.Issuer, Subject: "ada-1"}
+	if err := f.login.Admit(&gateward.Identity{Principal: ada}); rule(err) != "allowed_groups" {
 		t.Error(err)
 	}
-	if err := f.login.Admit(&gateward.Identity{Groups: []string{"b", "a"}}); err != nil {
+	if err := f.login.Admit(&gateward.Identity{Principal: ada, Groups: []string{"b", "a"}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSEC_C03_IdentityOfAnotherIssuer: a provider's name that is given to another
+// issuer does not give it the sessions of the former one.
+func TestSEC_C03_IdentityOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(*oidc.Config, *oidc.ProviderConfig) {})
+	for issuer, want := range map[string]error{
+		f.op.Issuer: nil, f.op.Issuer + "/": gateward.ErrInvalidCredential, "https://former.test": gateward.ErrInvalidCredential, "": gateward.ErrInvalidCredential,
+	} {
+		id := gateward.Identity{Principal: gateward.Principal{Issuer: issuer, Subject: "ada-1"}}
+		if err := f.login.Admit(&id); !errors.Is(err, want) {
+			t.Errorf("%q: got %v, want %v", issuer, err, want)
+		}
 	}
 }

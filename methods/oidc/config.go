@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -65,7 +64,9 @@ type ProviderConfig struct {
 	// is about.
 	FetchExtraUserInfo bool
 	// AuthorizeParameters are added to the authorization request, or replace
-	// what is there. Those that keep the login safe are refused.
+	// what is there. Those that keep the login safe are refused; max_age counts
+	// as MaxAge and prompt as Prompt do, and with acr_values the ID token's acr
+	// must be one of them.
 	AuthorizeParameters map[string]string
 	// UseEndSessionEndpoint ends the session at the provider with ours.
 	UseEndSessionEndpoint bool
@@ -89,9 +90,11 @@ type ProviderConfig struct {
 	RequireVerifiedEmail *bool
 	// DisplayName is what a person reads; the provider's name when empty.
 	DisplayName string
-	// MaxAge is [methods.Attempt] MaxAge where an attempt has none.
+	// MaxAge is how long ago the person may have authenticated at the provider
+	// at most, nil if that does not matter; an attempt can only ask for less.
 	MaxAge *time.Duration
-	// Prompt is [methods.Attempt] Prompt where an attempt has none.
+	// Prompt is passed on in every login, separated by spaces; an attempt can
+	// only add to it.
 	Prompt string
 }
 
@@ -108,6 +111,7 @@ type settings struct {
 	pkce         bool
 	verifiedOnly bool // see RequireVerifiedEmail
 	mapping      mapping
+	demands      demands
 	roots        *x509.CertPool // nil: the system's
 	authorities  string         // content of CAPath
 }
@@ -135,6 +139,7 @@ func (c ProviderConfig) check(provider string, p *problems) settings {
 	s.checkScopes(k, p)
 	s.checkAlgorithms(k, p)
 	s.checkParameters(k, p)
+	s.takeDemands(k, p)
 	s.mapping = newMapping(c, k, p)
 	s.readAuthorities(k, p)
 	if s.MaxAge != nil && *s.MaxAge < 0 {
@@ -241,24 +246,16 @@ func (s *settings) checkAlgorithms(key func(string) string, p *problems) {
 }
 
 // checkParameters refuses parameters that would undo what binds an answer to its
-// request, and has those enforced that promise something.
+// request.
 func (s *settings) checkParameters(key func(string) string, p *problems) {
 	for _, param := range slices.Sorted(maps.Keys(s.AuthorizeParameters)) {
-		at := key(fmt.Sprintf("authorize_parameters[%q]", param))
+		at := parameterKey(key, param)
 		switch strings.ToLower(param) {
 		case "state", "nonce", "redirect_uri", "response_type", "client_id", "code_challenge", "code_challenge_method",
 			"response_mode", "request", "request_uri":
 			p.add(at, "is set by each login itself", "remove it")
 		case "scope":
 			p.add(at, "would replace the scopes", "use scopes")
-		case "max_age":
-			seconds, err := strconv.ParseUint(s.AuthorizeParameters[param], 10, 31)
-			if err != nil {
-				p.add(at, "is not a number of seconds", "use max_age of the provider, such as 12h")
-			} else if s.MaxAge == nil {
-				age := time.Duration(seconds) * time.Second
-				s.MaxAge = &age
-			}
 		case "":
 			p.add(key("authorize_parameters"), "a parameter has no name", "remove it")
 		}

@@ -78,7 +78,13 @@ func TestConfigProblems(t *testing.T) {
 		"email_matches closed":    {func(c *oidc.Config, _ *oidc.ProviderConfig) { c.EmailMatches = []string{"a)|(?:b"} }, "email_matches[0]: failed compiling"},
 		"email_matches empty":     {func(c *oidc.Config, _ *oidc.ProviderConfig) { c.EmailMatches = []string{""} }, "email_matches[0]: a pattern is empty"},
 		"max_age parameter":       {parameter("max_age", "soon"), `providers.op.authorize_parameters["max_age"]: `},
-		"scope parameter":         {parameter("scope", "profile"), `providers.op.authorize_parameters["scope"]: `},
+		"prompt":                  {func(_ *oidc.Config, p *oidc.ProviderConfig) { p.Prompt = "login none" }, "providers.op.prompt: none forbids"},
+		"prompt parameter":        {parameter("prompt", "none"), `providers.op.authorize_parameters["prompt"]: none forbids`},
+		"acr_values empty":        {parameter("acr_values", " "), `providers.op.authorize_parameters["acr_values"]: is empty`},
+		"acr_values twice": {func(_ *oidc.Config, p *oidc.ProviderConfig) {
+			p.AuthorizeParameters = map[string]string{"acr_values": "a", "ACR_VALUES": "b"}
+		}, `providers.op.authorize_parameters["acr_values"]: is empty, or there twice`},
+		"scope parameter": {parameter("scope", "profile"), `providers.op.authorize_parameters["scope"]: `},
 	}
 	for _, name := range []string{"state", "nonce", "redirect_uri", "response_type", "client_id", "code_challenge", "code_challenge_method", "response_mode", "request", "request_uri", "Nonce"} {
 		tests[name+" parameter"] = struct {
@@ -145,6 +151,28 @@ func TestWarnings(t *testing.T) {
 		"address from upn": {func(c *oidc.Config, p *oidc.ProviderConfig) {
 			c.EmailMatches, p.ClaimsMapping = []string{`^.*@example\.com$`}, map[string]string{"email": "upn"}
 		}, "providers.op.claims_mapping: takes the address"},
+		"prompt login": {func(_ *oidc.Config, p *oidc.ProviderConfig) { p.Prompt = "consent login" }, "providers.op.prompt: login is only asked for"},
+		"prompt login and max_age": {func(_ *oidc.Config, p *oidc.ProviderConfig) {
+			p.Prompt, p.AuthorizeParameters = "login", map[string]string{"max_age": "60"}
+		}, ""},
+		"prompt, a parameter":  {parameter("prompt", "login"), "providers.op.prompt: login is only asked for"},
+		"prompt of other uses": {parameter("prompt", "consent select_account"), ""},
+		"acr_values":           {parameter("acr_values", "urn:mfa"), ""},
+		"hd":                   {parameter("hd", "example.com"), `providers.op.authorize_parameters["hd"]: is only asked for`},
+		"hd and addresses": {func(c *oidc.Config, p *oidc.ProviderConfig) {
+			parameter("hd", "example.com")(c, p)
+			match(`^.*@example\.com$`)(c, p)
+		}, ""},
+		"organization": {parameter("organization", "org_1"), `providers.op.authorize_parameters["organization"]: is only asked for`},
+		"organization and groups": {func(c *oidc.Config, p *oidc.ProviderConfig) {
+			parameter("organization", "org_1")(c, p)
+			p.AllowedGroups = []string{"staff"}
+		}, ""},
+		"claims": {func(c *oidc.Config, p *oidc.ProviderConfig) {
+			parameter("claims", `{"id_token":{"acr":{"essential":true}}}`)(c, p)
+			match(`^.*@example\.com$`)(c, p)
+		}, `providers.op.authorize_parameters["claims"]: is only asked for`},
+		"display":      {parameter("display", "page"), ""},
 		"good pattern": {match(`^.*@example\.com$`, `\A[a.b]+@x\.test\z`), ""},
 	}
 	for name, tt := range tests {

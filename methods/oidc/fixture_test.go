@@ -34,16 +34,27 @@ type fixture struct {
 	counts map[string]int // "operation ok" and "operation failed"
 }
 
-// A clock is the real one, moved on by what a test wants.
+// A clock is the real one until it is stopped, moved on by what a test wants.
 type clock struct {
-	mu    sync.Mutex
-	ahead time.Duration
+	mu      sync.Mutex
+	ahead   time.Duration
+	stopped time.Time // zero while it runs
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.stopped.IsZero() {
+		return c.stopped.Add(c.ahead)
+	}
 	return time.Now().Add(c.ahead)
+}
+
+// Stop stops the clock at a whole second.
+func (c *clock) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = time.Now().Truncate(time.Second)
 }
 
 func (c *clock) Add(d time.Duration) {

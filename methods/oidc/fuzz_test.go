@@ -39,10 +39,11 @@ func FuzzEmail(f *testing.F) {
 	}
 	p := m.Providers()[0]
 	f.Fuzz(func(t *testing.T, address string) {
-		if p.Admit(&gateward.Identity{Email: address}) == nil {
+		issuer := gateward.Principal{Issuer: "https://issuer.test", Subject: "1"}
+		if p.Admit(&gateward.Identity{Principal: issuer, Email: address}) == nil {
 			t.Fatalf("%q is admitted unverified", address)
 		}
-		if p.Admit(&gateward.Identity{Email: address, EmailVerified: true}) != nil {
+		if p.Admit(&gateward.Identity{Principal: issuer, Email: address, EmailVerified: true}) != nil {
 			return
 		}
 		at := strings.LastIndexByte(address, '@')
@@ -82,6 +83,7 @@ func FuzzIDToken(f *testing.F) {
 		`{` + required + `,"sub":"ada"}`,
 		`{` + required + `,"sub":"ada","email":"a@b.test","email_verified":true,"name":"Ada","groups":["a","b"],"sid":"s"}`,
 		`{` + required + `,"sub":"ada","email":"a@b.test","email_verified":"true","groups":"a","auth_time":1799999000}`,
+		`{` + required + `,"sub":"ada","auth_time":1800000050,"acr":"a"}`, `{` + required + `,"sub":"ada","auth_time":null}`,
 		`{` + required + `,"sub":"ada","_claim_names":{"groups":"s"},"_claim_sources":{"s":{"endpoint":"x"}}}`,
 		`{` + required + `,"sub":"ada","sub":"eve"}`, `{` + required + `,"Sub":"ada"}`, `{` + required + `,"sub":null}`, `{` + required + `,"sub":"ada","NONCE":"x"}`,
 		`{"iss":"https://issuer.test","aud":["c","d"],"azp":"c","exp":2e9,"iat":1799999990.5,"nonce":"n","sub":"\ud800"}`,
@@ -133,6 +135,9 @@ func FuzzIDToken(f *testing.F) {
 			if g != c["groups"] && !slices.Contains(groups, any(g)) {
 				t.Fatalf("group %q from %s", g, payload)
 			}
+		}
+		if at, said := c["auth_time"].(float64); !said && !id.AuthTime.IsZero() || said && float64(id.AuthTime.Unix()) > at {
+			t.Fatalf("authenticated at %s by %s", id.AuthTime, payload)
 		}
 		if id.AuthTime.After(now) || !json.Valid([]byte(id.Metadata["io.flipt.auth.claims"])) {
 			t.Fatalf("%+v", id)

@@ -217,12 +217,14 @@ func overage(claims map[string]any, at pointer.Path) bool {
 	return named || has && at[0] == "groups"
 }
 
-// authTime returns when the person authenticated, or else when the token was
-// issued; never a time to come, which would look fresh for long.
+// authTime returns when the person authenticated, zero if the provider does not
+// say: it need not unless max_age asks for it (OpenID Connect Core §2), and when
+// it issued the token says nothing, because the person may have been logged in
+// there for long. It is never a time to come, which would look fresh for long.
 func authTime(claims map[string]any, now time.Time) time.Time {
 	at, ok := numericDate(claims["auth_time"])
 	if !ok {
-		at, _ = numericDate(claims["iat"])
+		return time.Time{}
 	}
 	if at.After(now) {
 		return now

@@ -93,7 +93,7 @@ func (p *Provider) keyed(ctx context.Context, s *signature) error {
 	return nil
 }
 
-// verifyIDToken verifies an ID token in all but nonce and auth_time (OpenID
+// verifyIDToken verifies an ID token in all but nonce, auth_time and acr (OpenID
 // Connect Core §3.1.3.7), although it came over TLS, and returns its claims.
 func (p *Provider) verifyIDToken(ctx context.Context, raw, access gateward.Secret) (map[string]any, error) {
 	s, err := newSignature(raw, "jwt")
@@ -178,7 +178,7 @@ func checkDates(claims map[string]any, age time.Duration, now time.Time) error {
 		return invalid("iat is missing or not a date")
 	case at.After(now.Add(clockSkew)):
 		return invalid("iat is in the future: are the clocks right?")
-	case now.Sub(at) > age+clockSkew:
+	case now.Sub(at) >= age+clockSkew:
 		return invalid("iat is too long ago")
 	}
 	return nil

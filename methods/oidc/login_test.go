@@ -22,6 +22,7 @@ func TestLogin(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil)
 	f.op.Configure(func(b *oidctest.Behavior) {
+		b.AuthTime = true
 		b.IDToken = func(c map[string]any) { c["profile"] = "https://example.com/~ada" }
 	})
 	id, tokens := f.mustExchange()
@@ -77,37 +78,20 @@ func TestAuthCodeURL(t *testing.T) {
 			m["authorization_endpoint"] = m["authorization_endpoint"].(string) + "?policy=b2c&nonce=static&display=wap"
 		}
 	})
-	query := func(a methods.Attempt) url.Values {
-		t.Helper()
-		address, err := f.login.AuthCodeURL(t.Context(), a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, values := range u.Query() {
-			if len(values) != 1 {
-				t.Errorf("%s is there %d times", name, len(values))
-			}
-		}
-		return u.Query()
-	}
 	a := newAttempt()
 	want := url.Values{
 		"response_type": {"code"}, "client_id": {f.op.ClientID}, "redirect_uri": {"https://app.example.com/base/auth/v1/method/oidc/op/callback"},
 		"scope": {"openid email"}, "state": {a.State}, "nonce": {a.Nonce}, "code_challenge_method": {"S256"},
 		"prompt": {"consent"}, "max_age": {"3600"}, "connection": {"corp & co"}, "display": {"page"}, "policy": {"b2c"},
 	}
-	got := query(a)
+	got := f.authorizationQuery(a)
 	want["code_challenge"] = got["code_challenge"]
 	if got.Encode() != want.Encode() {
 		t.Errorf("got  %s\nwant %s", got.Encode(), want.Encode())
 	}
 	a.Prompt, a.MaxAge, a.LoginHint = "select_account", &minute, "ada@example.com"
-	got = query(a)
-	if got.Get("prompt") != "select_account" || got.Get("max_age") != "60" || got.Get("login_hint") != "ada@example.com" {
+	got = f.authorizationQuery(a)
+	if got.Get("prompt") != "consent select_account" || got.Get("max_age") != "60" || got.Get("login_hint") != "ada@example.com" {
 		t.Errorf("the attempt's wishes do not count: %s", got.Encode())
 	}
 	for _, incomplete := range []methods.Attempt{{}, {State: "s", Nonce: "n"}, {State: "s", Verifier: a.Verifier}, {Nonce: "n", Verifier: a.Verifier}} {
@@ -248,7 +232,7 @@ func TestSEC_D05_MixUp(t *testing.T) {
 
 func TestSEC_D20_MaxAge(t *testing.T) {
 	t.Parallel()
-	hour, zero := time.Hour, time.Duration(0)
+	hour, day, zero := time.Hour, 24*time.Hour, time.Duration(0)
 	now := time.Now()
 	tests := map[string]struct {
 		attempt, config *time.Duration
@@ -261,7 +245,9 @@ func TestSEC_D20_MaxAge(t *testing.T) {
 		"missing":                 {&hour, nil, nil, false},
 		"not a date":              {&hour, nil, "now", false},
 		"configured":              {nil, &hour, now.Add(-2 * time.Hour).Unix(), false},
-		"attempt before config":   {&hour, &zero, now.Add(-30 * time.Minute).Unix(), true},
+		"attempt is stricter":     {&zero, &hour, now.Add(-30 * time.Minute).Unix(), false},
+		"config is stricter":      {&hour, &zero, now.Add(-30 * time.Minute).Unix(), false},
+		"within both":             {&day, &hour, now.Add(-30 * time.Minute).Unix(), true},
 		"zero: just now":          {&zero, nil, now.Unix(), true},
 		"zero: a session there":   {&zero, nil, now.Add(-10 * time.Minute).Unix(), false},
 		"configured, but missing": {nil, &hour, nil, false},

@@ -81,6 +81,32 @@ func TestSEC_D23_LogoutToken(t *testing.T) {
 	f.quiet(nil)
 }
 
+// Whoever remembers a jti until Expiry has seen the last of its token then.
+func TestSEC_D23_RememberedAsLongAsItVerifies(t *testing.T) {
+	t.Parallel()
+	for name, lifetime := range map[string]time.Duration{"ends by exp": 2 * time.Minute, "ends by age": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, nil)
+			f.clock.Stop()
+			f.mustExchange()
+			token := gateward.NewSecret(f.op.LogoutToken(set("exp", f.clock.Now().Add(lifetime).Unix())))
+			got, err := f.login.VerifyLogoutToken(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The provider's clock may be off, so the token outlives its dates.
+			f.clock.Add(got.Expiry.Sub(f.clock.Now()) - 1)
+			if _, err := f.login.VerifyLogoutToken(t.Context(), token); err != nil {
+				t.Errorf("before Expiry: %v", err)
+			}
+			f.clock.Add(1)
+			_, err = f.login.VerifyLogoutToken(t.Context(), token)
+			wantKind(t, err, gateward.ErrInvalidCredential)
+		})
+	}
+}
+
 func TestSEC_D23_OtherTokensAreNoLogoutTokens(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil)

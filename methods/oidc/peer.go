@@ -18,9 +18,14 @@ import (
 	"github.com/gateward/gateward/internal/keyset"
 )
 
-// retryInterval is the least time between two attempts at new metadata while
-// there is old metadata to go on with.
-const retryInterval = 10 * time.Second
+const (
+	// retryInterval is the least time between two attempts at new metadata while
+	// there is old metadata to go on with.
+	retryInterval = 10 * time.Second
+	// firstRetryInterval is the same while there is none, and everybody who wants
+	// to log in waits for it.
+	firstRetryInterval = 3 * time.Second
+)
 
 // origin is all that one peer depends on. Its name is part of it because requests
 // are reported under that name.
@@ -54,6 +59,7 @@ type peer struct {
 	known   *metadata // nil before the first success
 	fetched time.Time // when known was
 	failed  time.Time // end of the last attempt, if that was unsuccessful
+	failure error     // of the last attempt, nil if that was successful
 	pending *attempt  // in flight, or nil
 	keys    *keyset.Remote
 	users   int
@@ -149,13 +155,19 @@ func (u *peerUse) Close() {
 
 // metadata returns what the provider says of itself: as it was, if that is not
 // older than the TTL or the provider does not answer. Who waits for an answer may
-// go away without the others noticing. Errors wrap [gateward.ErrUnavailable].
+// go away without the others noticing. Errors wrap [gateward.ErrUnavailable]; one
+// serves for a while, so that strangers who begin logins are not a stream of
+// requests to a provider that is down.
 func (p *peer) metadata(ctx context.Context) (*metadata, error) {
 	p.mu.Lock()
 	known, now := p.known, p.now()
-	if known != nil && (now.Sub(p.fetched) < p.origin.ttl || now.Sub(p.failed) < retryInterval) {
+	switch {
+	case known != nil && (now.Sub(p.fetched) < p.origin.ttl || now.Sub(p.failed) < retryInterval):
 		p.mu.Unlock()
 		return known, nil
+	case known == nil && p.failure != nil && now.Sub(p.failed) < firstRetryInterval:
+		defer p.mu.Unlock()
+		return nil, p.unavailable(p.failure)
 	}
 	a := p.start()
 	p.mu.Unlock()
@@ -172,7 +184,11 @@ func (p *peer) metadata(ctx context.Context) (*metadata, error) {
 	if p.known != nil {
 		return p.known, nil
 	}
-	return nil, fmt.Errorf("oidc: ask provider %s for its metadata: %w: %w", p.origin.provider, gateward.ErrUnavailable, err)
+	return nil, p.unavailable(err)
+}
+
+func (p *peer) unavailable(err error) error {
+	return fmt.Errorf("oidc: ask provider %s for its metadata: %w: %w", p.origin.provider, gateward.ErrUnavailable, err)
 }
 
 // start returns the attempt in flight, or starts one. mu is held.
@@ -202,9 +218,8 @@ func (p *peer) discover(a *attempt) {
 		p.logger.LogAttrs(p.ctx, slog.LevelWarn, "provider discovery unsuccessful", slog.Any("err", err))
 	}
 	p.mu.Lock()
-	a.err = err
 	old := p.settle(m, err)
-	p.pending = nil
+	a.err, p.pending = p.failure, nil
 	close(a.done)
 	p.mu.Unlock()
 	if old != nil {
@@ -224,10 +239,10 @@ func (p *peer) settle(m *metadata, err error) (old *keyset.Remote) {
 		}
 	}
 	if err != nil {
-		p.failed = p.now()
+		p.failed, p.failure = p.now(), err
 		return nil
 	}
-	p.known, p.fetched, p.failed = m, p.now(), time.Time{}
+	p.known, p.fetched, p.failed, p.failure = m, p.now(), time.Time{}, nil
 	return old
 }
 

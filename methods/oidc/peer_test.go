@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/methods"
 	"github.com/gateward/gateward/methods/oidc"
 	"github.com/gateward/gateward/methods/oidc/oidctest"
 )
@@ -118,11 +120,57 @@ func TestSEC_L06_StartsWithoutProvider(t *testing.T) {
 		_, err := f.login.AuthCodeURL(t.Context(), newAttempt())
 		wantKind(t, err, gateward.ErrUnavailable)
 		f.quiet(err)
+		f.clock.Add(4 * time.Second)
 	}
 	f.op.Fault(oidctest.Discovery, nil)
 	f.mustExchange()
 	if f.count("discovery failed") != 4 || f.count("discovery ok") != 1 {
 		t.Errorf("requests %v", f.counts)
+	}
+}
+
+// L06: nor is a provider pestered that has never answered: everybody is told for
+// a while what the first was told.
+func TestSEC_L06_StrangersDoNotPester(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil)
+	f.op.Fault(oidctest.Discovery, oidctest.Status(http.StatusServiceUnavailable))
+	var first error
+	for range 50 {
+		_, err := f.login.AuthCodeURL(t.Context(), newAttempt())
+		wantKind(t, err, gateward.ErrUnavailable)
+		if first == nil {
+			first = err
+		}
+		if err == nil || err.Error() != first.Error() || !strings.Contains(err.Error(), "503") {
+			t.Fatalf("told %v, the first was told %v", err, first)
+		}
+		_, _, err = f.login.Exchange(t.Context(), methods.Callback{}, newAttempt())
+		wantKind(t, err, gateward.ErrUnavailable)
+	}
+	if n := f.op.Requests(oidctest.Discovery); n != 1 {
+		t.Errorf("100 visits, %d requests for metadata", n)
+	}
+	// After some seconds it is asked again, and what it says now is passed on.
+	f.op.Fault(oidctest.Discovery, oidctest.Status(http.StatusBadGateway))
+	f.clock.Add(4 * time.Second)
+	for range 2 {
+		if _, err := f.login.AuthCodeURL(t.Context(), newAttempt()); err == nil || !strings.Contains(err.Error(), "502") {
+			t.Errorf("told %v", err)
+		}
+	}
+	if n := f.op.Requests(oidctest.Discovery); n != 2 {
+		t.Errorf("%d requests for metadata, want 2", n)
+	}
+	// It is back: nobody is told of the failure any longer, not even when it
+	// fails again.
+	f.op.Fault(oidctest.Discovery, nil)
+	f.clock.Add(4 * time.Second)
+	f.mustExchange()
+	f.op.Down(true)
+	f.clock.Add(time.Hour)
+	if _, err := f.login.AuthCodeURL(t.Context(), newAttempt()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,6 +47,7 @@ func newProvider(ctx context.Context, name string, c Config, rules emailRules, o
 	if len(rules) > 0 {
 		s.warnOfEmails(keyOf(name), p)
 	}
+	s.warnOfParameters(keyOf(name), len(rules)+len(s.AllowedGroups) > 0, p)
 	provider := &Provider{
 		config: s, name: name, emails: rules, now: o.Now,
 		logger: o.Logger.With(slog.String("provider", name)),
@@ -95,15 +95,11 @@ func (p *Provider) AuthCodeURL(ctx context.Context, a methods.Attempt) (string, 
 			v.Set(name, value)
 		}
 	}
-	set("prompt", p.config.Prompt)
 	for name, value := range p.config.AuthorizeParameters {
 		v.Set(name, value)
 	}
-	set("prompt", a.Prompt)
+	p.config.demands.with(a).ask(v)
 	set("login_hint", a.LoginHint)
-	if age := p.maxAge(a); age != nil {
-		set("max_age", strconv.FormatInt(int64(*age/time.Second), 10))
-	}
 	set("response_type", "code")
 	set("client_id", p.config.ClientID)
 	set("redirect_uri", p.config.redirectURI)
@@ -118,14 +114,6 @@ func (p *Provider) AuthCodeURL(ctx context.Context, a methods.Attempt) (string, 
 	}
 	u.RawQuery = v.Encode()
 	return u.String(), nil
-}
-
-// maxAge returns the max_age of an attempt, nil for none.
-func (p *Provider) maxAge(a methods.Attempt) *time.Duration {
-	if a.MaxAge != nil {
-		return a.MaxAge
-	}
-	return p.config.MaxAge
 }
 
 // Exchange implements [methods.Login].
@@ -154,7 +142,7 @@ func (p *Provider) Exchange(ctx context.Context, c methods.Callback, a methods.A
 	if err := checkNonce(claims, a.Nonce); err != nil {
 		return gateward.Identity{}, gateward.Tokens{}, err
 	}
-	if err := checkAuthTime(claims, p.maxAge(a), p.now()); err != nil {
+	if err := p.config.demands.with(a).check(claims, p.now()); err != nil {
 		return gateward.Identity{}, gateward.Tokens{}, err
 	}
 	t.SID = sidOf(claims)
@@ -253,6 +241,11 @@ func (p *Provider) refreshedClaims(ctx context.Context, id gateward.Identity, ol
 
 // EndSessionURL implements [methods.EndSessionURLer]. A provider that does not
 // answer has no such address: a logout does not wait for it, and never fails.
+//
+// There is no parameter state, which is optional (OpenID Connect RP-Initiated
+// Logout 1.0 §2): it would carry something over to the address that the browser
+// comes back to. That one is always redirect_address, where nothing happens that
+// depends on the logout, and our session has ended before the browser leaves.
 func (p *Provider) EndSessionURL(ctx context.Context, t gateward.Tokens) (string, error) {
 	if !p.config.UseEndSessionEndpoint {
 		return "", nil

@@ -16,6 +16,7 @@ import (
 func TestRefresh(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil)
+	f.op.Configure(func(b *oidctest.Behavior) { b.AuthTime = true })
 	id, tokens := f.mustExchange()
 	id.SessionID, id.Expiry, id.FreshUntil = "session-1", f.clock.Now().Add(time.Hour), f.clock.Now().Add(time.Minute)
 	f.clock.Add(30 * time.Minute)

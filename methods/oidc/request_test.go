@@ -1,9 +1,12 @@
 package oidc_test
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/methods/oidc"
@@ -67,6 +70,53 @@ func TestSEC_Q08_NoProxyFromEnvironment(t *testing.T) {
 	wantKind(t, err, gateward.ErrUnavailable)
 	if !strings.Contains(err.Error(), "link-local") {
 		t.Errorf("somebody else was asked: %v", err)
+	}
+}
+
+// redirecting is a provider without a network whose metadata is elsewhere.
+type redirecting struct {
+	to    string
+	asked []string
+}
+
+func (r *redirecting) RoundTrip(q *http.Request) (*http.Response, error) {
+	r.asked = append(r.asked, q.URL.String())
+	res := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: q}
+	body := `{"issuer":"https://issuer.test","authorization_endpoint":"https://issuer.test/a","token_endpoint":"https://issuer.test/t","jwks_uri":"https://issuer.test/k"}`
+	if len(r.asked) == 1 {
+		res.StatusCode, res.Header = http.StatusFound, http.Header{"Location": {r.to}}
+		body = ""
+	}
+	res.Body = io.NopCloser(strings.NewReader(body))
+	return res, nil
+}
+
+// A redirect of the metadata stays within its origin: what is read there decides
+// where codes and secrets go.
+func TestSEC_C26_DiscoveryRedirect(t *testing.T) {
+	t.Parallel()
+	for to, followed := range map[string]bool{
+		"/elsewhere": true, "https://issuer.test/elsewhere": true, "https://ISSUER.test/elsewhere": true,
+		"http://issuer.test/.well-known/openid-configuration": false, "https://evil.test/elsewhere": false, "//evil.test/elsewhere": false,
+		"https://issuer.test:8443/elsewhere": false, "https://x@issuer.test/elsewhere": false, "https://sub.issuer.test/": false,
+	} {
+		t.Run(to, func(t *testing.T) {
+			t.Parallel()
+			transport := &redirecting{to: to}
+			m, err := oidc.New(t.Context(), oidc.Config{Providers: map[string]oidc.ProviderConfig{"op": {
+				IssuerURL: "https://issuer.test", ClientID: "c", ClientSecret: gateward.NewSecret("s"), RedirectAddress: "https://app.test",
+			}}}, oidc.Options{Logger: slog.New(slog.DiscardHandler), Now: time.Now, Transport: transport})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			if _, err = m.Providers()[0].AuthCodeURL(t.Context(), newAttempt()); (err == nil) != followed {
+				t.Errorf("error %v", err)
+			}
+			if want := map[bool]int{true: 2, false: 1}[followed]; len(transport.asked) != want {
+				t.Errorf("asked %q", transport.asked)
+			}
+		})
 	}
 }
 

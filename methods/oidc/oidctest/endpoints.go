@@ -267,7 +267,7 @@ func (p *Provider) idToken(g *grant, access string, refreshed bool, b Behavior) 
 	if g.nonce != "" && !refreshed {
 		claims["nonce"] = g.nonce
 	}
-	if g.asked {
+	if g.asked || b.AuthTime {
 		claims["auth_time"] = g.authTime.Unix()
 	}
 	for _, name := range b.UserinfoOnly {

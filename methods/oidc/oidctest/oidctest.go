@@ -76,6 +76,9 @@ type Behavior struct {
 	NoRefreshedIDToken bool
 	// UnsignedRefreshTokens makes them JWTs with alg none.
 	UnsignedRefreshTokens bool
+	// AuthTime puts auth_time into every ID token. Otherwise it is there only
+	// where max_age asked for it, which is all that OpenID Connect Core §2 wants.
+	AuthTime bool
 	// UserinfoOnly are claims that are not in ID tokens.
 	UserinfoOnly []string
 	// ReplayError is the error for a code that comes twice, which also revokes
