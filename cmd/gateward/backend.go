@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -48,9 +50,7 @@ func (s *surroundings) openBackend(ctx context.Context, f *config.File) (*backen
 		opened, err = file.Open(ctx, c.Storage.File.Path, file.Options{
 			Now: s.now, Random: s.random, Masters: b.masters, GracePeriod: c.Cleanup.GracePeriod,
 		})
-		if err != nil {
-			err = &gateward.ConfigError{Key: "file.path", Problem: err.Error()}
-		}
+		err = fileProblem(err)
 	case "redis":
 		opened, err = redis.New(redisConfig(&c.Storage.Redis), redis.Options{ //nolint:contextcheck // it lives as long as the process
 			Logger: s.logger, Now: s.now, Random: s.random, Masters: b.masters, GracePeriod: c.Cleanup.GracePeriod,
@@ -74,6 +74,62 @@ func (s *surroundings) openBackend(ctx context.Context, f *config.File) (*backen
 	}
 	s.metrics.SessionsActive(b.count)
 	return b, nil
+}
+
+// fileProblem places what kept a session file from being opened.
+func fileProblem(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, file.ErrLocked):
+		return &gateward.ConfigError{
+			Key: "file.path", Problem: "names a file that another process has open",
+			Remedy: "end that process, give each replica a path of its own, or set " + storageBlock + ".type to redis",
+		}
+	}
+	return &gateward.ConfigError{
+		Key: "file.path", Problem: "cannot be used: " + strings.TrimPrefix(err.Error(), "file: "),
+		Remedy: "check the path and its permissions",
+	}
+}
+
+// storage finds what is wrong with how a store is configured, without opening
+// it: no file is made, and nobody is connected to. On a reload it keeps out what
+// the next start would fail with.
+func (b *builder) storage() {
+	c := b.file.Config.Authentication.Session.Storage
+	if c.Type != "redis" {
+		return
+	}
+	r := redisConfig(&c.Redis)
+	r.MinIdleConns = min(r.MinIdleConns, 0) // they would be opened at once
+	store, err := redis.New(r, redis.Options{Now: b.now, Random: b.random})
+	if err == nil {
+		err = store.Close()
+	}
+	b.report(below("redis", err), storageBlock)
+}
+
+// storageChanges returns the keys below which a store differs from the one that
+// is in use: all that is opened or made once, and kept by a reload.
+func storageChanges(was, is *config.Session) []string {
+	var keys []string
+	changed := func(key string, differs bool) {
+		if differs {
+			keys = append(keys, sessionBlock+"."+key)
+		}
+	}
+	changed("encryption_key", was.EncryptionKey.Reveal() != is.EncryptionKey.Reveal())
+	changed("previous_encryption_keys", !reflect.DeepEqual(was.PreviousEncryptionKeys, is.PreviousEncryptionKeys))
+	changed("cleanup", was.Cleanup != is.Cleanup)
+	w, i := &was.Storage, &is.Storage
+	changed("storage.type", w.Type != i.Type)
+	if w.Type == i.Type { // and nothing of a kind that is not in use
+		changed("storage.max_sessions", i.Type == "memory" && w.MaxSessions != i.MaxSessions)
+		changed("storage.file.path", i.Type == "file" && w.File != i.File)
+		changed("storage.redis", i.Type == "redis" && !reflect.DeepEqual(w.Redis, i.Redis))
+	}
+	return keys
 }
 
 // count returns how many sessions there are, or nil if that cannot be had in the

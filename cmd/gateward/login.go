@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 
@@ -25,6 +24,8 @@ const (
 	sessionBlock = "authentication.session"
 	adminsBlock  = "authentication.admins"
 	pagesBlock   = "pages"
+
+	loginTLSBlock = "server.http.tls"
 )
 
 // localOrigin stands for the public URL where none is configured and nobody logs
@@ -106,6 +107,7 @@ func loginOf(c *config.Config, cookies *browser.Cookies) *extauthz.Login {
 // login makes the login service, which identifies callers by the stack's own
 // engine.
 func (b *builder) login() {
+	b.loginCertificates()
 	c := &b.file.Config
 	a := &c.Authentication
 	admins, err := admit.CompileAdmins(admit.AdminsConfig{Emails: a.Admins.Emails, Groups: a.Admins.Groups, Subjects: a.Admins.Subjects})
@@ -133,6 +135,20 @@ func (b *builder) login() {
 	b.report(err, "")
 }
 
+// loginCertificates looks at the files of the listener where none is opened;
+// where one is, they are looked at then, and renewed without a reload.
+func (b *builder) loginCertificates() {
+	if t := &b.file.Config.Server.HTTP.TLS; b.backend == nil && t.CertFile != "" {
+		_, err := newCertificates(loginTLSFiles(t), nil, slog.New(slog.DiscardHandler))
+		b.report(err, loginTLSBlock)
+	}
+}
+
+// loginTLSFiles are the files that the login service's listener uses.
+func loginTLSFiles(t *config.HTTPTLS) tlsFiles {
+	return tlsFiles{cert: t.CertFile, key: t.KeyFile, protocol: "http/1.1"}
+}
+
 // oidcFiles are the files that the method reads.
 func oidcFiles(c *config.OIDCMethod) []string {
 	if !c.Enabled {
@@ -146,18 +162,4 @@ func oidcFiles(c *config.OIDCMethod) []string {
 	}
 	slices.Sort(files)
 	return files
-}
-
-// storageOf identifies everything that the backend is made of, secrets included.
-func storageOf(c *config.Session) [sha256.Size]byte {
-	keys := c.EncryptionKey.Reveal()
-	for _, k := range c.PreviousEncryptionKeys {
-		keys += "\x00" + k.Reveal()
-	}
-	r := c.Storage.Redis
-	keys += "\x00" + r.Password.Reveal() + "\x00" + r.SentinelPassword.Reveal()
-	r.Password, r.SentinelPassword = c.EncryptionKey, c.EncryptionKey
-	storage := c.Storage
-	storage.Redis = r
-	return sha256.Sum256(fmt.Appendf([]byte(keys), "%#v %v", storage, c.Cleanup))
 }

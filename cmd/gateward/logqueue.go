@@ -21,27 +21,44 @@ const (
 type lineQueue struct {
 	lines   chan []byte
 	dropped atomic.Int64
-	done    chan struct{}
+	// stop is closed when the rest is to be written, done when it is.
+	stop, done chan struct{}
 }
 
 // newLineQueue starts writing to w. report makes the line that says how many
 // were dropped.
 func newLineQueue(w io.Writer, report func(dropped int64) []byte) *lineQueue {
-	q := &lineQueue{lines: make(chan []byte, logQueue), done: make(chan struct{})}
+	q := &lineQueue{lines: make(chan []byte, logQueue), stop: make(chan struct{}), done: make(chan struct{})}
+	write := func(line []byte) {
+		_, _ = w.Write(line) // there is nobody to tell
+		if n := q.dropped.Swap(0); n > 0 {
+			_, _ = w.Write(report(n))
+		}
+	}
 	go func() {
 		defer close(q.done)
-		for line := range q.lines {
-			_, _ = w.Write(line) // there is nobody to tell
-			if n := q.dropped.Swap(0); n > 0 {
-				_, _ = w.Write(report(n))
+		for stopped := false; !stopped; {
+			select {
+			case line := <-q.lines:
+				write(line)
+			case <-q.stop:
+				stopped = true
+			}
+		}
+		for { // what was there when we were told to stop
+			select {
+			case line := <-q.lines:
+				write(line)
+			default:
+				return
 			}
 		}
 	}()
 	return q
 }
 
-// Write implements [io.Writer] for a handler that writes one line per call. It
-// must not be called after close.
+// Write implements [io.Writer] for a handler that writes one line per call. A
+// line after close is lost: connections that were cut off may still have one.
 func (q *lineQueue) Write(line []byte) (int, error) {
 	select {
 	case q.lines <- bytes.Clone(line):
@@ -53,7 +70,7 @@ func (q *lineQueue) Write(line []byte) (int, error) {
 
 // close waits until everything is written, but not for ever.
 func (q *lineQueue) close() {
-	close(q.lines)
+	close(q.stop)
 	select {
 	case <-q.done:
 	case <-time.After(logFlush):

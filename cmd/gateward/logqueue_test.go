@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -55,5 +56,26 @@ func TestLogIsFlushed(t *testing.T) {
 	q.close()
 	if !strings.Contains(b.String(), "msg=last") {
 		t.Errorf("got %q", b.String())
+	}
+}
+
+// TestLogAfterTheEnd: what was cut off at the end may still log, at any time.
+func TestLogAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	q := newLineQueue(&b, droppedLine("text"))
+	logger := newLogger(q, new(slog.LevelVar), "text")
+	var late sync.WaitGroup
+	for range 4 {
+		late.Go(func() {
+			for range 1000 {
+				logger.Info("late")
+			}
+		})
+	}
+	q.close()
+	late.Wait()
+	for range logQueue + 1 { // nor does it block
+		logger.Info("too late")
 	}
 }

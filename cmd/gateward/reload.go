@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/gateward/gateward/internal/config"
 )
@@ -64,7 +63,7 @@ func (s *server) reload(ctx context.Context) {
 	if s.http != nil {
 		s.http.swap(next.login)
 	}
-	time.AfterFunc(retirement, func() { previous.retire(next) })
+	s.replaced.add(retirement, func() { previous.retire(next) })
 
 	for _, w := range next.file.Warnings {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "configuration warning", problemAttrs(w)...)
@@ -113,8 +112,5 @@ func needRestart(was, is *config.Config) []string {
 			keys = append(keys, k.key)
 		}
 	}
-	if storageOf(&was.Authentication.Session) != storageOf(&is.Authentication.Session) {
-		keys = append(keys, storageBlock)
-	}
-	return keys
+	return append(keys, storageChanges(&was.Authentication.Session, &is.Authentication.Session)...)
 }

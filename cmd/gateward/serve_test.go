@@ -86,35 +86,56 @@ func (o *output) wait(t testing.TB, offset int, text string) (line string, next 
 
 // running is a server in this process.
 type running struct {
-	t          testing.TB
-	config     string
-	out        *output
-	read       int // how much of out has been waited for
-	signals    chan os.Signal
-	poll       chan time.Time
-	drained    chan time.Time // ends the drain delay
-	exit       chan int
-	grpc, http string
+	t       testing.TB
+	config  string
+	out     *output
+	read    int // how much of out has been waited for
+	signals chan os.Signal
+	poll    chan time.Time
+	drained chan time.Time // ends the drain delay
+	exit    chan int
+	// The addresses of the listeners, "" for those that are not open; http is that
+	// of the admin listener.
+	grpc, login, http string
+}
+
+// launch is how a server is started.
+type launch struct {
+	environ []string
+	listen  string           // "" for all
+	now     func() time.Time // nil for time.Now
 }
 
 // serve starts a server with a configuration, in which DIR stands for a
 // directory of its own.
 func serve(t testing.TB, dir, yaml string, environ ...string) *running {
 	t.Helper()
+	return start(t, dir, yaml, launch{environ: environ})
+}
+
+func start(t testing.TB, dir, yaml string, how launch) *running {
+	t.Helper()
+	if how.now == nil {
+		how.now = time.Now
+	}
 	r := &running{
 		t: t, config: filepath.Join(dir, "gateward.yaml"), out: newOutput(),
 		signals: make(chan os.Signal), poll: make(chan time.Time), drained: make(chan time.Time), exit: make(chan int, 1),
 	}
 	r.configure(yaml)
 	p := &program{
-		environ: environ, stdout: r.out, stderr: r.out, now: time.Now, signals: r.signals, poll: r.poll,
+		environ: how.environ, stdout: r.out, stderr: r.out, now: how.now, signals: r.signals, poll: r.poll,
 		after: func(time.Duration) <-chan time.Time { return r.drained },
+	}
+	args := []string{"serve", "--config", r.config}
+	if how.listen != "" {
+		args = append(args, "--listen", how.listen)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.exit <- p.run(ctx, []string{"serve", "--config", r.config})
+		r.exit <- p.run(ctx, args)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -128,12 +149,13 @@ func serve(t testing.TB, dir, yaml string, environ ...string) *running {
 	})
 	var started struct {
 		GRPC  string `json:"grpc_address"`
+		Login string `json:"http_address"`
 		Admin string `json:"admin_address"`
 	}
 	if err := json.Unmarshal([]byte(r.wait(`"gateward started"`)), &started); err != nil {
 		t.Fatal(err)
 	}
-	r.grpc, r.http = started.GRPC, started.Admin
+	r.grpc, r.login, r.http = started.GRPC, started.Login, started.Admin
 	return r
 }
 

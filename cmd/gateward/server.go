@@ -39,7 +39,9 @@ type server struct {
 	stack   *stack
 	seen    [sha256.Size]byte // the contents of stack.watched, when last looked at
 	refused string            // why the configuration on disk is not the one in use, or ""
-	service *extauthz.Service
+	// replaced are the stacks before it that are still in use.
+	replaced retirements
+	service  *extauthz.Service
 
 	certificates *certificates // nil without TLS, as is loginTLS
 	loginTLS     *certificates
@@ -125,9 +127,9 @@ func (s *server) openHTTP(ctx context.Context, c *config.HTTP) error {
 	var tlsConfig *tls.Config
 	if c.TLS.CertFile != "" {
 		var err error
-		s.loginTLS, err = newCertificates(tlsFiles{cert: c.TLS.CertFile, key: c.TLS.KeyFile, protocol: "http/1.1"}, nil, s.logger)
+		s.loginTLS, err = newCertificates(loginTLSFiles(&c.TLS), nil, s.logger)
 		if err != nil {
-			return config.Problems(s.stack.file.Place(err, "server.http.tls"))
+			return config.Problems(s.stack.file.Place(err, loginTLSBlock))
 		}
 		tlsConfig = s.loginTLS.config()
 	}
@@ -267,7 +269,8 @@ func (s *server) stop(ctx context.Context) {
 	if s.http != nil {
 		_ = s.http.server.Close() // stopped before, unless something else ended us
 	}
-	s.stack.retire(nil)
+	// Before the store is closed: sessions may be on their way to it.
+	s.replaced.end(func() { s.stack.retire(nil) })
 	s.close()
 	if s.admin != nil {
 		ctx, cancel := context.WithTimeout(ctx, adminGrace)

@@ -96,6 +96,7 @@ func assemble(ctx context.Context, f *config.File, s *surroundings, previous *st
 	b.sessions()
 	b.jwt(ctx, previous)
 	b.engine()
+	b.storage() //nolint:contextcheck // what it makes is closed at once
 	b.login()
 	return b.stack, b.problems
 }
