@@ -49,19 +49,28 @@ type Method struct {
 	now    func() time.Time
 
 	running sync.WaitGroup // flights
+	closing chan struct{}  // closed when Close begins
 
-	mu      sync.Mutex
-	closed  bool
-	flights map[string]*flight // by session id
-	tries   tries
-	logged  map[string]time.Time // by provider: when a failure was last logged
+	mu       sync.Mutex
+	flights  map[string]*flight // by session id
+	underway map[provider]int   // how many flights there are
+	tries    tries
+	logged   map[string]time.Time // by provider: when a failure was last logged
+}
+
+// A provider is the name of a configured one, with that of its method.
+type provider struct{ method, name string }
+
+func providerOf(s *sessions.Session) provider {
+	return provider{s.Identity.Method, s.Identity.Provider}
 }
 
 // New returns a Method. [Method.Close] ends what it does in the background.
 func New(o Options) *Method {
 	return &Method{
 		store: o.Store, leaser: o.Leaser, logins: o.Logins, logger: o.Logger, now: o.Now,
-		flights: make(map[string]*flight), logged: make(map[string]time.Time),
+		closing: make(chan struct{}), flights: make(map[string]*flight), underway: make(map[provider]int),
+		logged: make(map[string]time.Time),
 	}
 }
 
@@ -90,9 +99,10 @@ func (*Method) Claims(c gateward.Credential) bool {
 // identity is filled in. But when the provider itself says so at a refresh, the
 // session is ended: the provider would have to be asked again for every look.
 //
-// While the provider cannot be reached, a session goes on being used for five
-// minutes after its access token has expired, and is unavailable then; only the
-// provider's refusal ends it.
+// While the provider cannot be reached or is slow, a session goes on being used
+// for five minutes after its access token has expired, and is unavailable then;
+// only the provider's refusal ends it. In those five minutes a request waits for
+// half a second at most, later for four.
 func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gateward.Identity, error) {
 	s, err := m.read(ctx, sessions.KeyOf([]byte(c.Value.Reveal())))
 	if err != nil {
@@ -110,13 +120,31 @@ func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gatew
 		}
 		return gateward.Identity{}, err
 	}
+	if err := m.alive(&s); err != nil {
+		return gateward.Identity{}, err
+	}
 	if a, ok := login.(methods.Admitter); ok {
 		if err := a.Admit(&s.Identity); err != nil {
 			return identityOf(&s, time.Time{}), fmt.Errorf("clienttoken: admit: %w", err)
 		}
 	}
-	touch := m.touch(ctx, &s)
+	touch, err := m.touch(ctx, &s)
+	if err == nil {
+		err = m.alive(&s)
+	}
+	if err != nil {
+		return gateward.Identity{}, err
+	}
 	return identityOf(&s, earliest(refresh, touch)), nil
+}
+
+// alive returns an error if s, which was live when it was read, has come to its
+// end while the request waited.
+func (m *Method) alive(s *sessions.Session) error {
+	if s.Live(m.now()) {
+		return nil
+	}
+	return fmt.Errorf("clienttoken: session ended while the request waited: %w", gateward.ErrInvalidCredential)
 }
 
 // read returns the session with this key. What is kept under its id and is not
@@ -139,8 +167,8 @@ func (m *Method) read(ctx context.Context, key sessions.Key) (sessions.Session, 
 // touch notes that s is used, if that was not noted lately, and returns when to
 // do so again; the zero time if nothing depends on it. The request does not
 // fail, and hardly waits, when it cannot be noted: the session then merely ends
-// as early as it would have.
-func (m *Method) touch(ctx context.Context, s *sessions.Session) time.Time {
+// as early as it would have. Its error is that there is no such session any more.
+func (m *Method) touch(ctx context.Context, s *sessions.Session) (time.Time, error) {
 	interval := sessions.TouchInterval
 	if s.IdleTimeout > 0 {
 		interval = min(interval, s.IdleTimeout/2)
@@ -156,14 +184,33 @@ func (m *Method) touch(ctx context.Context, s *sessions.Session) time.Time {
 			}
 			next = now.Add(min(touchRetry, interval))
 		} else {
-			s.LastSeenAt = now
 			next = now.Add(interval)
+			if err := m.prolonged(ctx, s); err != nil {
+				return time.Time{}, err
+			}
 		}
 	}
 	if s.IdleTimeout <= 0 {
-		return time.Time{}
+		return time.Time{}, nil
 	}
-	return next
+	return next, nil
+}
+
+// prolonged makes s end when it does after a touch. The store tells: a session
+// that was not live is not touched, and nobody says so. If it cannot be asked, s
+// ends as early as it would have.
+func (m *Method) prolonged(ctx context.Context, s *sessions.Session) error {
+	if s.IdleTimeout <= 0 {
+		return nil
+	}
+	now, err := m.read(ctx, s.Key)
+	switch {
+	case err == nil:
+		s.LastSeenAt, s.ExpiresAt = now.LastSeenAt, earliest(s.ExpiresAt, now.ExpiresAt)
+	case errors.Is(err, gateward.ErrInvalidCredential):
+		return err
+	}
+	return nil
 }
 
 // identityOf returns the identity of s, to be looked at again at look unless

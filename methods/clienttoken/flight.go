@@ -3,8 +3,6 @@ package clienttoken
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -12,240 +10,176 @@ import (
 	"github.com/gateward/gateward/sessions"
 )
 
-const (
-	// leaseTime is how long one replica has the right to refresh a session; it is
-	// renewed while the provider thinks.
-	leaseTime = 10 * time.Second
-	// providerTimeout bounds the provider's answer, storeTimeout that of the
-	// store, and maxFlightTime everything together.
-	providerTimeout = 30 * time.Second
-	storeTimeout    = 3 * time.Second
-	maxFlightTime   = 2 * time.Minute
-	// saveFor is for how long it is tried to keep tokens that a provider has
-	// given and the store did not take.
-	saveFor = time.Minute
-	// awaitFor is how long another replica's refresh is waited for.
-	awaitFor = patience
-	// The store is asked again after pollFirst, and ever less often until
-	// pollLast; to save after saveFirst until saveLast.
-	pollFirst, pollLast = 50 * time.Millisecond, 200 * time.Millisecond
-	saveFirst, saveLast = 100 * time.Millisecond, 2 * time.Second
-	// closeGrace is how long Close waits for flights to end by themselves.
-	closeGrace = 2 * time.Second
-)
+// A flight is one refresh on its way. Requests for the same session wait for the
+// same one.
+type flight struct {
+	started  time.Time
+	provider provider
+	cancel   context.CancelFunc
 
-// fly refreshes s unless another replica does: then it waits for that.
-func (m *Method) fly(ctx context.Context, f *flight, s sessions.Session, r methods.Refresher) {
-	defer m.land(f, s.ID)
-	defer func() {
-		// Nobody above would catch it, and the process would end.
-		if p := recover(); p != nil {
-			m.logger.LogAttrs(ctx, slog.LevelError, "refresh of session panicked",
-				slog.String("session_id", s.ID), slog.Any("panic", p))
-		}
-	}()
-	lease, err := m.acquire(ctx, s.ID)
-	switch {
-	case err != nil:
-		f.settle(sessions.Session{}, unavailable(err))
-	case lease == nil:
-		f.settle(m.await(ctx, &s))
-	default:
-		stop := m.hold(ctx, lease)
-		defer stop()
-		m.refresh(ctx, f, &s, r)
-	}
-	if f.err != nil && !isFinal(f.err) && m.mayLog(s.Identity.Method+"/"+s.Identity.Provider) {
-		m.logger.LogAttrs(ctx, slog.LevelWarn, "session cannot be refreshed", failure(&s, f.err)...)
-	}
+	// done is closed when session and err are settled. The flight may go on: what
+	// the provider gave has to be kept.
+	done    chan struct{}
+	session sessions.Session
+	err     error
 }
 
-func (m *Method) acquire(ctx context.Context, id string) (sessions.Lease, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	lease, err := m.leaser.Acquire(ctx, "refresh:"+id, leaseTime)
-	if err != nil {
-		return nil, fmt.Errorf("clienttoken: acquire lease: %w", err)
-	}
-	return lease, nil
-}
-
-// hold renews the lease until stop is called, which gives it up.
-func (m *Method) hold(ctx context.Context, lease sessions.Lease) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for m.sleep(ctx, leaseTime/3) {
-			// Should it be lost, the request is on its way all the same, and
-			// Replace tells who was first.
-			if held, err := lease.Renew(ctx, leaseTime); err == nil && !held {
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-ended
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-		defer cancel()
-		if err := lease.Release(ctx); err != nil {
-			m.logger.LogAttrs(ctx, slog.LevelDebug, "lease cannot be released; it ends by itself", slog.String("err", err.Error()))
-		}
-	}
-}
-
-// await waits for the replica that has the lease to put fresh tokens in place.
-func (m *Method) await(ctx context.Context, s *sessions.Session) (sessions.Session, error) {
-	until, pause := m.now().Add(awaitFor), pollFirst
-	for {
-		now, err := m.reread(ctx, s)
-		if err != nil || now.Revision != s.Revision {
-			return now, err
-		}
-		if m.now().Add(pause).After(until) || !m.sleep(ctx, pause) {
-			return sessions.Session{}, fmt.Errorf("clienttoken: another replica has not refreshed the session: %w", gateward.ErrUnavailable)
-		}
-		pause = min(pause*2, pollLast)
-	}
-}
-
-// refresh has the provider refresh the tokens, under the lease.
-func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session, r methods.Refresher) {
-	// Somebody may have been here between the look at the session and the lease.
-	s, err := m.reread(ctx, seen)
-	if err != nil || (s.Revision != seen.Revision && m.now().Before(refreshDue(&s))) {
-		f.settle(s, err)
+// settle tells those who wait what came of the flight. Only the first call
+// counts; all are made by the flight itself.
+func (f *flight) settle(s sessions.Session, err error) {
+	if f.settled() {
 		return
 	}
-	id, tokens, err := m.ask(ctx, &s, r)
-	switch {
-	case err == nil && id.Principal != s.Identity.Principal:
-		m.refused(ctx, f, &s, errors.New("provider names another person"))
-	case err == nil:
-		m.keep(ctx, f, &s, id, tokens)
-	case errors.Is(err, gateward.ErrInvalidCredential):
-		m.refused(ctx, f, &s, err)
-	case errors.Is(err, gateward.ErrNotAdmitted):
-		if id.Subject != "" {
-			s.Identity = renewed(&s, id)
-		}
-		m.end(ctx, &s, "person may not enter any longer", err)
-		f.settle(s, fmt.Errorf("clienttoken: refresh: %w", err))
-	default:
-		f.settle(sessions.Session{}, fmt.Errorf("clienttoken: refresh: %w", unavailable(err)))
-	}
+	f.session, f.err = s, err
+	close(f.done)
 }
 
-func (m *Method) ask(ctx context.Context, s *sessions.Session, r methods.Refresher) (gateward.Identity, gateward.Tokens, error) {
-	ctx, cancel := context.WithTimeout(ctx, providerTimeout)
-	defer cancel()
-	return r.Refresh(ctx, s.Identity, s.Tokens)
-}
-
-// refused ends a session that the provider refuses to refresh; unless somebody
-// else has refreshed it in the meantime, and it is our token that is too old.
-func (m *Method) refused(ctx context.Context, f *flight, s *sessions.Session, why error) {
-	now, err := m.reread(ctx, s)
-	if err != nil || now.Revision != s.Revision {
-		f.settle(now, err)
-		return
-	}
-	m.end(ctx, s, "provider refuses to refresh it", why)
-	f.settle(sessions.Session{}, fmt.Errorf("clienttoken: refresh: provider refuses: %w", gateward.ErrInvalidCredential))
-}
-
-// end deletes a session. If it cannot be, the next look comes to the same end.
-func (m *Method) end(ctx context.Context, s *sessions.Session, reason string, why error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	attrs := append(failure(s, why), slog.String("reason", reason))
-	if err := m.store.Delete(ctx, s.ID); err != nil {
-		m.logger.LogAttrs(ctx, slog.LevelWarn, "session cannot be ended", append(attrs, slog.String("delete_err", err.Error()))...)
-		return
-	}
-	m.logger.LogAttrs(ctx, slog.LevelInfo, "session ended", attrs...)
-}
-
-// keep puts what the provider gave into the session. If the store does not take
-// it now, those who wait go on all the same, and it is tried again: the provider
-// may have replaced the refresh token, and the old one be of no use.
-func (m *Method) keep(ctx context.Context, f *flight, s *sessions.Session, id gateward.Identity, tokens gateward.Tokens) {
-	with := *s
-	with.Identity, with.Tokens = renewed(s, id), complete(tokens, &s.Tokens)
-	merged := sessions.Merge(s, &with, m.now())
-	until, pause := m.now().Add(saveFor), saveFirst
-	for {
-		err := m.replace(ctx, with)
-		switch {
-		case err == nil:
-			f.settle(merged, nil)
-			return
-		case errors.Is(err, sessions.ErrConflict) && f.settled():
-			return
-		case errors.Is(err, sessions.ErrConflict):
-			f.settle(m.reread(ctx, s))
-			return
-		case errors.Is(err, sessions.ErrNotFound), errors.Is(err, sessions.ErrTampered):
-			f.settle(sessions.Session{}, fmt.Errorf("clienttoken: session ended while it was refreshed: %w", gateward.ErrInvalidCredential))
-			return
-		}
-		f.settle(merged, nil)
-		if m.now().Add(pause).After(until) || !m.sleep(ctx, pause) {
-			m.logger.LogAttrs(ctx, slog.LevelError, "refreshed tokens are lost, the store does not take them",
-				failure(s, err)...)
-			return
-		}
-		pause = min(pause*2, saveLast)
-	}
-}
-
-func (m *Method) replace(ctx context.Context, s sessions.Session) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return m.store.Replace(ctx, s)
-}
-
-// reread returns the session as it is kept now.
-func (m *Method) reread(ctx context.Context, s *sessions.Session) (sessions.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return m.read(ctx, s.Key)
-}
-
-// sleep waits for d, and reports whether ctx has not ended before.
-func (*Method) sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+func (f *flight) settled() bool {
 	select {
-	case <-timer.C:
+	case <-f.done:
 		return true
-	case <-ctx.Done():
+	default:
 		return false
 	}
 }
 
-// renewed returns the identity that a refresh gave, with what only the login can
-// have settled: where it took place, when, and that the session is not limited
-// by scopes.
-func renewed(s *sessions.Session, id gateward.Identity) gateward.Identity {
-	id.Method, id.Provider, id.AllScopes = s.Identity.Method, s.Identity.Provider, s.Identity.AllScopes
-	if id.AuthTime.IsZero() {
-		id.AuthTime = s.Identity.AuthTime
+// launch returns the flight for s, a new one if there is none. It returns nil if
+// it may not begin one: limit flights are on their way to this provider, or one
+// for this session has just failed, or the method is closed.
+func (m *Method) launch(ctx context.Context, s *sessions.Session, r methods.Refresher, limit int) *flight {
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.flights[s.ID]; f != nil {
+		return f
 	}
-	return id
+	at := providerOf(s)
+	if m.isClosing() || m.underway[at] >= limit || m.tries.lately(s.ID, now) {
+		return nil
+	}
+	// The request that begins a flight may end before it does.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxFlightTime)
+	f := &flight{started: now, provider: at, cancel: cancel, done: make(chan struct{})}
+	m.flights[s.ID] = f
+	m.underway[at]++
+	session := *s
+	m.running.Go(func() { m.fly(ctx, f, session, r) })
+	return f
 }
 
-// complete returns t with what the provider did not send again.
-func complete(t gateward.Tokens, old *gateward.Tokens) gateward.Tokens {
-	if t.RefreshToken.Reveal() == "" {
-		t.RefreshToken = old.RefreshToken
+// wait waits for f to settle until it has been under way for limit, and reports
+// whether it has. It leaves the request a little of its time, so that a slow
+// provider does not become a timeout where the session may still be used.
+func (m *Method) wait(ctx context.Context, f *flight, limit time.Duration) bool {
+	if f.settled() {
+		return true
 	}
-	if t.IDToken.Reveal() == "" {
-		t.IDToken = old.IDToken
+	left := min(limit, f.started.Add(limit).Sub(m.now()))
+	if deadline, ok := ctx.Deadline(); ok {
+		d := time.Until(deadline)
+		left = min(left, d-min(deadlineMargin, d/4))
 	}
-	if t.SID == "" {
-		t.SID = old.SID
+	timer := time.NewTimer(max(left, 0))
+	defer timer.Stop()
+	select {
+	case <-f.done:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	return t
+	return f.settled()
+}
+
+// isFinal reports whether the provider has refused: there is nothing to hope for
+// from the session, should it still be there.
+func isFinal(err error) bool {
+	return errors.Is(err, gateward.ErrInvalidCredential) || errors.Is(err, gateward.ErrNotAdmitted)
+}
+
+// land ends a flight: whatever happened, nobody waits for it any longer.
+func (m *Method) land(f *flight, id string) {
+	f.settle(sessions.Session{}, errNoAttempt)
+	f.cancel()
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.flights, id)
+	if m.underway[f.provider]--; m.underway[f.provider] == 0 {
+		delete(m.underway, f.provider)
+	}
+	switch {
+	case f.err == nil && now.Before(refreshDue(&f.session)), isFinal(f.err):
+		m.tries.forget(id)
+	default:
+		m.tries.note(id, now)
+	}
+}
+
+// tries remembers when a refresh of a session ended without fresh tokens, for as
+// long as that keeps the next one from being begun.
+type tries struct {
+	at    map[string]time.Time // by session id
+	swept time.Time
+}
+
+func (t *tries) lately(id string, now time.Time) bool {
+	at, ok := t.at[id]
+	return ok && now.Sub(at) < retryInterval
+}
+
+func (t *tries) forget(id string) { delete(t.at, id) }
+
+func (t *tries) note(id string, now time.Time) {
+	if t.at == nil || len(t.at) >= maxTries {
+		t.at = make(map[string]time.Time)
+	}
+	if now.Sub(t.swept) >= retryInterval {
+		t.swept = now
+		for other := range t.at {
+			if !t.lately(other, now) {
+				delete(t.at, other)
+			}
+		}
+	}
+	t.at[id] = now
+}
+
+// Close lets refreshes that are on their way finish for as long as a provider may
+// take, since it may have replaced a token already, and ends them then; what a
+// provider has given is kept all the same. Nothing new is begun, and nobody else
+// is waited for. Sessions can be authenticated afterwards, and are not refreshed
+// any more.
+func (m *Method) Close() error {
+	m.mu.Lock()
+	if !m.isClosing() {
+		close(m.closing)
+	}
+	m.mu.Unlock()
+	landed := make(chan struct{})
+	go func() {
+		m.running.Wait()
+		close(landed)
+	}()
+	timer := time.NewTimer(closeGrace)
+	defer timer.Stop()
+	select {
+	case <-landed:
+		return nil
+	case <-timer.C:
+	}
+	m.mu.Lock()
+	for _, f := range m.flights {
+		f.cancel()
+	}
+	m.mu.Unlock()
+	<-landed
+	return nil
+}
+
+func (m *Method) isClosing() bool {
+	select {
+	case <-m.closing:
+		return true
+	default:
+		return false
+	}
 }

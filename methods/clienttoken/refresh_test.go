@@ -36,18 +36,22 @@ func together(t *testing.T, n int, c gateward.Credential, replicas ...*clienttok
 func TestSEC_D18_OneRefreshForAllRequests(t *testing.T) {
 	t.Parallel()
 	for _, replicas := range []int{1, 2, 3} {
-		for _, delay := range []time.Duration{0, 300 * time.Millisecond, 3 * time.Second} {
-			t.Run(fmt.Sprintf("%d replicas, %v", replicas, delay), func(t *testing.T) {
+		for _, tt := range []struct{ delay, after time.Duration }{
+			{delay: 0, after: time.Second},
+			{delay: 300 * time.Millisecond, after: time.Second}, // it has just expired
+			{delay: 3 * time.Second, after: time.Hour},          // it cannot be used without
+		} {
+			t.Run(fmt.Sprintf("%d replicas, %v", replicas, tt.delay), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
-					w.op.set(func(p *provider) { p.delay = delay })
+					w.op.set(func(p *provider) { p.delay = tt.delay })
 					var all []*clienttoken.Method
 					for range replicas {
 						all = append(all, w.replica())
 					}
 					c, s := w.begin(expiring(time.Hour))
-					time.Sleep(time.Hour + time.Second)
+					time.Sleep(time.Hour + tt.after)
 					for i, id := range together(t, 100, c, all...) {
 						if id.Groups[0] != "fresh-1" || !id.AllScopes || !id.AuthTime.Equal(s.Identity.AuthTime) || id.Method != "oidc" || id.Provider != "op" {
 							t.Errorf("request %d: got %+v", i, id)
@@ -173,6 +177,7 @@ func TestSEC_D18_RefusalEndsTheSession(t *testing.T) {
 					}
 				}
 				wg.Wait()
+				synctest.Wait()
 				if _, err := w.store.Get(t.Context(), s.ID); !errors.Is(err, sessions.ErrNotFound) {
 					t.Errorf("got %v, want it gone", err)
 				}
@@ -196,6 +201,7 @@ func TestSEC_D19_WhoMayNotEnterAnyLongerIsOut(t *testing.T) {
 		if id := wantErr(t, m, c, gateward.ErrNotAdmitted); id.Subject != "ada" || id.SessionID != s.ID {
 			t.Errorf("got %+v, want the person who is refused", id)
 		}
+		synctest.Wait()
 		wantErr(t, m, c, gateward.ErrInvalidCredential)
 
 		// The rule finds out, from the groups that the refresh brought.
@@ -244,43 +250,6 @@ func TestSEC_D18_NetworkFailureEndsNothing(t *testing.T) {
 		if id := must(t, m, c); !strings.HasPrefix(id.Groups[0], "fresh-") {
 			t.Errorf("got %v", id.Groups)
 		}
-	})
-}
-
-func TestRefresh_SlowProvider(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		m := w.replica()
-		c, _ := w.begin(expiring(time.Hour))
-		w.op.set(func(p *provider) { p.delay = 20 * time.Second })
-		time.Sleep(time.Hour)
-
-		// A request that has little time gets its answer within it.
-		begun := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		if id, err := m.Authenticate(ctx, c); err != nil || id.Groups[0] != "dev" || ctx.Err() != nil {
-			t.Errorf("got %v, %v after %v", id.Groups, err, time.Since(begun))
-		}
-		// One that has more waits for four seconds from the beginning.
-		if id := must(t, m, c); id.Groups[0] != "dev" || time.Since(begun) != 4*time.Second {
-			t.Errorf("got %v after %v", id.Groups, time.Since(begun))
-		}
-		// Nobody waits again for what is slow.
-		if must(t, m, c); time.Since(begun) != 4*time.Second {
-			t.Errorf("waited until %v", time.Since(begun))
-		}
-		time.Sleep(17 * time.Second)
-		if id := must(t, m, c); id.Groups[0] != "fresh-1" || w.op.count() != 1 {
-			t.Errorf("got %v, asked %d times", id.Groups, w.op.count())
-		}
-
-		// Who comes back after the grace is over waits, and is told to come again.
-		time.Sleep(3 * time.Hour)
-		wantErr(t, m, c, gateward.ErrUnavailable)
-		time.Sleep(17 * time.Second)
-		must(t, m, c)
 	})
 }
 
@@ -492,37 +461,52 @@ func TestSEC_D18_RotatedTokensSurviveTheStore(t *testing.T) {
 	})
 }
 
-func TestRefresh_StoreFailsOnTheWay(t *testing.T) {
+func TestRefresh_NoLeaseToBeHad(t *testing.T) {
 	t.Parallel()
-	for _, op := range []string{"acquire", "delete"} {
-		t.Run(op, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		m := w.replica()
+		c, _ := w.begin(expiring(time.Hour))
+		time.Sleep(time.Hour)
+		w.store.set("acquire", errHangs)
+		if id := must(t, m, c); id.Groups[0] != "dev" {
+			t.Errorf("got %v", id.Groups)
+		}
+		w.store.set("acquire", nil)
+		time.Sleep(10 * time.Second)
+		if id := must(t, m, c); id.Groups[0] != "fresh-1" {
+			t.Errorf("got %v", id.Groups)
+		}
+	})
+}
+
+func TestSEC_D18_RefusalCountsThoughNothingCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{"down": errDown, "hangs": errHangs} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				m := w.replica()
 				c, s := w.begin(expiring(time.Hour))
 				time.Sleep(time.Hour)
-				w.store.set(op, errHangs)
-				if op == "delete" { // refused, and it cannot be ended: it is over all the same
-					w.op.set(func(p *provider) { clear(p.valid) })
+				w.store.set("delete", fault)
+				w.op.set(func(p *provider) { clear(p.valid) })
+				must(t, m, c) // another replica may come up with fresh tokens
+				time.Sleep(2 * time.Second)
+				for range 40 { // seconds
 					wantErr(t, m, c, gateward.ErrInvalidCredential)
-					wantErr(t, m, c, gateward.ErrInvalidCredential)
-					w.store.set(op, nil)
-					time.Sleep(5 * time.Second)
-					wantErr(t, m, c, gateward.ErrInvalidCredential)
-					if _, err := w.store.Get(t.Context(), s.ID); !errors.Is(err, sessions.ErrNotFound) {
-						t.Errorf("got %v, want it gone", err)
-					}
-					return
+					time.Sleep(time.Second)
 				}
-				if id := must(t, m, c); id.Groups[0] != "dev" {
-					t.Errorf("got %v", id.Groups)
+				if n := w.op.count(); n != 1 {
+					t.Errorf("asked %d times", n)
 				}
-				w.store.set(op, nil)
-				time.Sleep(10 * time.Second)
-				if id := must(t, m, c); id.Groups[0] != "fresh-1" {
-					t.Errorf("got %v", id.Groups)
+				w.store.set("delete", nil)
+				time.Sleep(5 * time.Second)
+				if _, err := w.store.Get(t.Context(), s.ID); !errors.Is(err, sessions.ErrNotFound) {
+					t.Errorf("got %v, want it gone", err)
 				}
+				wantErr(t, m, c, gateward.ErrInvalidCredential)
 			})
 		})
 	}
@@ -548,70 +532,4 @@ func TestSEC_A03_PanicInTheBackground(t *testing.T) {
 			t.Error("not logged")
 		}
 	})
-}
-
-func TestRefresh_Bounded(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		m := w.replica()
-		var all []gateward.Credential
-		for range 200 {
-			c, _ := w.begin(expiring(time.Hour))
-			all = append(all, c)
-		}
-		w.op.set(func(p *provider) { p.delay = 10 * time.Second })
-		time.Sleep(time.Hour - 30*time.Second)
-		for _, c := range all {
-			must(t, m, c)
-		}
-		synctest.Wait()
-		if w.op.peak() != 64 {
-			t.Errorf("%d refreshes at once, want 64", w.op.peak())
-		}
-		time.Sleep(11 * time.Second)
-		for _, c := range all {
-			must(t, m, c)
-		}
-		synctest.Wait()
-		if w.op.peak() != 64 || w.op.count() != 128 {
-			t.Errorf("%d refreshes at once, %d in all", w.op.peak(), w.op.count())
-		}
-	})
-}
-
-func TestClose(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		delay, want time.Duration
-		kept        uint64
-	}{
-		{delay: time.Second, want: time.Second, kept: 2},     // it may finish
-		{delay: time.Minute, want: 2 * time.Second, kept: 1}, // it has to end
-	} {
-		t.Run(tt.delay.String(), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				m := w.replica()
-				c, s := w.begin(expiring(time.Hour))
-				time.Sleep(time.Hour - time.Second)
-				w.op.set(func(p *provider) { p.delay = tt.delay })
-				must(t, m, c)
-				synctest.Wait()
-				begun := time.Now()
-				if err := m.Close(); err != nil || time.Since(begun) != tt.want {
-					t.Errorf("got %v after %v, want %v", err, time.Since(begun), tt.want)
-				}
-				if kept, err := w.store.Get(t.Context(), s.ID); err != nil || kept.Revision != tt.kept {
-					t.Errorf("got %v, revision %d, want %d", err, kept.Revision, tt.kept)
-				}
-				time.Sleep(2 * time.Hour)
-				n := w.op.count()
-				if _, err := m.Authenticate(t.Context(), c); !errors.Is(err, gateward.ErrUnavailable) || w.op.count() != n {
-					t.Errorf("after Close: got %v, asked %d times more", err, w.op.count()-n)
-				}
-			})
-		})
-	}
 }

@@ -26,7 +26,7 @@ type world struct {
 	op    *provider
 	login methods.Login // what is configured as oidc/op
 	logs  logs
-	n     byte
+	n     uint16
 }
 
 // logs is a buffer that replicas share.
@@ -80,7 +80,7 @@ func (w *world) replica() *clienttoken.Method {
 func (w *world) begin(edit func(*sessions.Session)) (gateward.Credential, sessions.Session) {
 	w.t.Helper()
 	w.n++
-	token := sessions.ClientToken(sha256.Sum256([]byte{w.n}))
+	token := sessions.ClientToken(sha256.Sum256([]byte{byte(w.n), byte(w.n >> 8)}))
 	now := time.Now()
 	key := sessions.KeyOf([]byte(token.Reveal()))
 	s := sessions.Session{
@@ -122,6 +122,8 @@ type store struct {
 	swap  func(*sessions.Session) // what Get returns
 	// acquiring is called before a lease is taken.
 	acquiring func()
+	// lost: leases are given to everybody, as if each had lost theirs.
+	lost bool
 }
 
 func (s *store) set(op string, err error) {
@@ -197,6 +199,12 @@ func (s *store) Acquire(ctx context.Context, name string, ttl time.Duration) (se
 	if s.acquiring != nil {
 		s.acquiring()
 	}
+	s.mu.Lock()
+	if s.lost {
+		s.calls["lost"]++
+		name = fmt.Sprint(name, s.calls["lost"])
+	}
+	s.mu.Unlock()
 	return s.Store.Acquire(ctx, name, ttl)
 }
 
@@ -210,6 +218,7 @@ type provider struct {
 	most   int
 	delay  time.Duration
 	err    error
+	late   time.Duration // from the rotation to the answer
 	edit   func(*gateward.Identity, *gateward.Tokens)
 	admit  func(*gateward.Identity) error
 	during func()
@@ -258,6 +267,21 @@ func (p *provider) refresh(ctx context.Context, id gateward.Identity, t gateward
 			return gateward.Identity{}, gateward.Tokens{}, ctx.Err()
 		}
 	}
+	id, t, err := p.answer(n, id, t)
+	p.mu.Lock()
+	late := p.late
+	p.mu.Unlock()
+	if late > 0 {
+		select {
+		case <-time.After(late):
+		case <-ctx.Done():
+			return gateward.Identity{}, gateward.Tokens{}, ctx.Err()
+		}
+	}
+	return id, t, err
+}
+
+func (p *provider) answer(n int, id gateward.Identity, t gateward.Tokens) (gateward.Identity, gateward.Tokens, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {

@@ -12,7 +12,7 @@ import (
 func (s *Store) Flush() { s.flush(context.Background()) }
 
 // Sweep removes what is over, as the Store does every minute.
-func (s *Store) Sweep() { s.sweep() }
+func (s *Store) Sweep() { s.sweep(context.Background()) }
 
 // Kept returns the number of keys in each bucket.
 func (s *Store) Kept() map[string]int {

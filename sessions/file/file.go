@@ -57,8 +57,8 @@ type Store struct {
 	path   string
 	db     *bbolt.DB
 	sealer *sessions.Sealer
-	bus
-	leases
+	bus    sessions.LocalBus
+	leases *sessions.LocalLeases
 	touched
 
 	ops     chan *op
@@ -81,9 +81,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		o: o, path: path, db: db, ops: make(chan *op, maxBatch), stop: make(chan struct{}), stopped: make(chan struct{}),
+		o: o, path: path, db: db, leases: sessions.NewLocalLeases(o.Now),
+		ops: make(chan *op, maxBatch), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	s.now = o.Now
 	s.seen = map[id]int64{}
 	if s.o.Masters == nil {
 		s.o.Masters = sessions.KeptMasters(s, MasterKey, nil)

@@ -21,7 +21,7 @@ const (
 	inCreated   = "created"    // time created, id
 	inPrincipal = "principals" // hash, time created, id
 	inSID       = "sids"       // hash, time created, id
-	inDeadline  = "deadlines"  // time, id: it is over then, or later
+	inDeadline  = "deadlines"  // time, id: by the record, it is over then
 	inMethods   = "methods"    // method → number of sessions
 	inUsed      = "used"       // hash of name → until when
 	inKeys      = "keys"       // name → secret
@@ -207,14 +207,11 @@ func put(tx *bbolt.Tx, b id, f *facts, record []byte) error {
 			return err
 		}
 	}
-	if err := bucket(tx, inDeadline).Put(ordered(nil, f.deadline(), b), nil); err != nil {
-		return err
-	}
 	return count(tx, f.method, 1)
 }
 
-// remove drops a record with everything that leads to it, but for its deadlines:
-// the sweep will find that they lead nowhere.
+// remove drops a record with everything that leads to it. f are the facts that
+// the record states, without a later touch: keys were made of them.
 func remove(tx *bbolt.Tx, b id, f *facts) error {
 	if err := bucket(tx, inSessions).Delete(b[:]); err != nil {
 		return err
@@ -233,7 +230,9 @@ type indexKey struct {
 }
 
 func (f *facts) indexKeys(b id) []indexKey {
-	keys := []indexKey{{inCreated, ordered(nil, f.created, b)}, {inPrincipal, ordered(f.principal[:], f.created, b)}}
+	keys := []indexKey{
+		{inCreated, ordered(nil, f.created, b)}, {inPrincipal, ordered(f.principal[:], f.created, b)}, {inDeadline, ordered(nil, f.deadline(), b)},
+	}
 	if f.sid != (hash{}) {
 		keys = append(keys, indexKey{inSID, ordered(f.sid[:], f.created, b)})
 	}

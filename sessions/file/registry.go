@@ -99,7 +99,7 @@ func (s *Store) DeleteWhere(ctx context.Context, f sessions.Filter) (int, error)
 			}
 			r := all[i].facts.revocation(all[i].id)
 			out.revoke.Keys, out.revoke.All = append(out.revoke.Keys, r.Keys...), out.revoke.All || r.All
-			if err := remove(tx, all[i].id, &all[i].facts); err != nil {
+			if err := s.discard(tx, all[i].id); err != nil {
 				return err
 			}
 		}

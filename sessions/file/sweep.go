@@ -2,16 +2,17 @@ package file
 
 import (
 	"bytes"
+	"context"
 
 	"go.etcd.io/bbolt"
 )
 
 // sweep removes what nothing may find any more, a part at a time: other writes
 // come in between.
-func (s *Store) sweep() {
+func (s *Store) sweep(ctx context.Context) {
 	for more := true; more; {
 		err := s.transact(func(tx *bbolt.Tx) (err error) {
-			more, err = s.sweepSessions(tx)
+			more, err = s.sweepSessions(ctx, tx)
 			return err
 		})
 		if err != nil {
@@ -24,14 +25,14 @@ func (s *Store) sweep() {
 		}
 	}
 	if s.transact(s.sweepUsed) == nil {
-		s.leases.sweep()
+		s.leases.Sweep()
 	}
 }
 
 // sweepSessions looks at the sessions whose noted deadline is longest over, and
 // reports whether there may be more. A session that was touched since has a later
-// one, which is noted then.
-func (s *Store) sweepSessions(tx *bbolt.Tx) (bool, error) {
+// one, which is written then.
+func (s *Store) sweepSessions(ctx context.Context, tx *bbolt.Tx) (bool, error) {
 	now := s.o.Now()
 	deadlines := bucket(tx, inDeadline)
 	end := ordered(nil, now.Add(-s.o.GracePeriod).UnixMicro()+1, id{})
@@ -44,14 +45,14 @@ func (s *Store) sweepSessions(tx *bbolt.Tx) (bool, error) {
 		if err := deadlines.Delete(k); err != nil {
 			return false, err
 		}
-		if err := s.sweepOne(tx, k); err != nil {
+		if err := s.sweepOne(ctx, tx, k); err != nil {
 			return false, err
 		}
 	}
 	return len(noted) == sweepStep, nil
 }
 
-func (s *Store) sweepOne(tx *bbolt.Tx, noted []byte) error {
+func (s *Store) sweepOne(ctx context.Context, tx *bbolt.Tx, noted []byte) error {
 	if len(noted) != placeSize {
 		return nil
 	}
@@ -61,13 +62,15 @@ func (s *Store) sweepOne(tx *bbolt.Tx, noted []byte) error {
 		return nil
 	}
 	f, err := s.facts(b, record)
-	switch {
-	case err != nil:
+	if err != nil || !f.kept(s.o.Now(), s.o.GracePeriod) {
 		return s.discard(tx, b)
-	case f.kept(s.o.Now(), s.o.GracePeriod):
-		return bucket(tx, inDeadline).Put(ordered(nil, f.deadline(), b), nil)
 	}
-	return remove(tx, b, &f)
+	if one, err := s.open(ctx, b, record); err == nil {
+		_, err = s.rewrite(ctx, tx, b, &one)
+		return err
+	}
+	// Nobody can use it, and nothing will be written about it before it is over.
+	return bucket(tx, inDeadline).Put(ordered(nil, f.deadline(), b), nil)
 }
 
 // sweepUsed forgets the names whose time is over.

@@ -41,9 +41,9 @@ func (s *Store) Touch(ctx context.Context, text string, seen time.Time) error {
 		}
 		f, err := s.facts(b, record)
 		if at := seen.UnixMicro(); err == nil && f.live(s.o.Now()) && at > f.seen {
-			s.touched.mu.Lock()
+			s.mu.Lock()
 			s.seen[b] = max(at, s.seen[b])
-			s.touched.mu.Unlock()
+			s.mu.Unlock()
 		}
 		return nil
 	})
@@ -51,9 +51,9 @@ func (s *Store) Touch(ctx context.Context, text string, seen time.Time) error {
 
 // flush writes what was touched. What cannot be written now is tried again.
 func (s *Store) flush(ctx context.Context) {
-	s.touched.mu.Lock()
+	s.mu.Lock()
 	now := maps.Clone(s.seen)
-	s.touched.mu.Unlock()
+	s.mu.Unlock()
 	if len(now) == 0 {
 		return
 	}
@@ -76,8 +76,8 @@ func (s *Store) flush(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	s.touched.mu.Lock()
-	defer s.touched.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for b, at := range now {
 		if s.seen[b] == at {
 			delete(s.seen, b)

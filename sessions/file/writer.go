@@ -89,7 +89,7 @@ func (s *Store) write(ctx context.Context) {
 		case <-flush.C:
 			s.flush(ctx)
 		case <-sweep.C:
-			s.sweep()
+			s.sweep(ctx)
 		case <-s.stop:
 			for len(s.ops) > 0 {
 				s.commit(s.gather(<-s.ops))
@@ -148,7 +148,7 @@ func (s *Store) commit(batch []*op) {
 	}
 	for _, o := range batch {
 		if o.err == nil && (o.out.revoke.All || len(o.out.revoke.Keys) > 0) {
-			s.tell(o.out.revoke)
+			s.bus.Tell(o.out.revoke)
 		}
 		close(o.done)
 	}

@@ -7,7 +7,5 @@ func (s *Store) Sweep() { s.sweep() }
 func (s *Store) Sizes() (kept, used, held int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	s.leases.mu.Lock()
-	defer s.leases.mu.Unlock()
-	return s.table.len(), len(s.used), len(s.byName)
+	return s.table.len(), len(s.used), s.leases.Len()
 }

@@ -37,19 +37,20 @@ type Options struct {
 	MaxSessions int
 	// GracePeriod is how long a session that is over is still listed.
 	GracePeriod time.Duration
-	// OnEvict, if any, is called for every session that is dropped because there
-	// are too many. It returns quickly.
+	// OnEvict, if any, is called for every live session that is dropped because
+	// there are too many. It returns quickly.
 	OnEvict func()
 }
 
 // A Store is a [sessions.Backend]. When it is full, a new session takes the place
-// of the one created first, which is revoked: who logs in now is more likely
-// there than who logged in first.
+// of one that is over; if none is, of the one created first, which is revoked: who
+// logs in now is more likely there than who logged in first. Which was first does
+// not depend on the clock.
 type Store struct {
-	o    Options
-	pack packer
-	bus
-	leases
+	o      Options
+	pack   packer
+	bus    sessions.LocalBus
+	leases *sessions.LocalLeases
 
 	mu    sync.RWMutex // over everything below
 	table table
@@ -64,8 +65,7 @@ func New(o Options) *Store {
 	if o.MaxSessions <= 0 {
 		o.MaxSessions = DefaultMaxSessions
 	}
-	s := &Store{o: o, table: newTable(), used: map[string]time.Time{}, keys: map[string][]byte{}}
-	s.now = o.Now
+	s := &Store{o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]time.Time{}, keys: map[string][]byte{}}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	s.stop = sync.OnceFunc(func() {
 		close(stop)
@@ -87,34 +87,45 @@ func (s *Store) Create(_ context.Context, n sessions.Session) error {
 	if err != nil {
 		return err
 	}
+	now := s.o.Now()
 	s.mu.Lock()
-	var evicted []sessions.Key
-	for s.table.len() >= s.o.MaxSessions {
-		i, ok := s.table.first()
-		if !ok {
-			break
-		}
-		evicted = append(evicted, s.table.at(i).key)
-		s.table.remove(i)
-	}
+	dropped, live := s.makeRoom(now)
 	s.table.insert(&n, text)
 	s.mu.Unlock()
-	for range evicted {
+	for range live {
 		if s.o.OnEvict != nil {
 			s.o.OnEvict()
 		}
 	}
-	if len(evicted) > 0 {
-		s.tell(sessions.Revocation{Keys: evicted})
+	if len(dropped) > 0 {
+		s.bus.Tell(sessions.Revocation{Keys: dropped})
 	}
 	return nil
+}
+
+// makeRoom drops sessions until there is room for one more. It returns their
+// keys, and how many of them were live.
+func (s *Store) makeRoom(now time.Time) (dropped []sessions.Key, live int) {
+	for s.table.len() >= s.o.MaxSessions {
+		i, ok := s.table.dispensable(now)
+		if !ok {
+			break
+		}
+		e := s.table.at(i)
+		if e.live(now) {
+			live++
+		}
+		dropped = append(dropped, e.key)
+		s.table.remove(i)
+	}
+	return dropped, live
 }
 
 // Get implements [sessions.Store].
 func (s *Store) Get(_ context.Context, id string) (sessions.Session, error) {
 	now := s.o.Now()
 	s.mu.RLock()
-	e, ok := s.live(id, now)
+	_, e, ok := s.live(id, now)
 	var kept entry
 	if ok {
 		kept = *e
@@ -127,13 +138,13 @@ func (s *Store) Get(_ context.Context, id string) (sessions.Session, error) {
 }
 
 // live returns the entry of a session that can be used at now.
-func (s *Store) live(id string, now time.Time) (*entry, bool) {
+func (s *Store) live(id string, now time.Time) (uint32, *entry, bool) {
 	i, ok := s.table.find(id)
 	if !ok {
-		return nil, false
+		return none, nil, false
 	}
 	e := s.table.at(i)
-	return e, e.live(now)
+	return i, e, e.live(now)
 }
 
 // Touch implements [sessions.Store].
@@ -141,8 +152,9 @@ func (s *Store) Touch(_ context.Context, id string, seen time.Time) error {
 	now := s.o.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := s.live(id, now); ok {
+	if i, e, ok := s.live(id, now); ok {
 		e.seen = max(e.seen, micro(seen))
+		s.table.rescheduled(i)
 	}
 	return nil
 }
@@ -151,7 +163,7 @@ func (s *Store) Touch(_ context.Context, id string, seen time.Time) error {
 func (s *Store) Replace(_ context.Context, with sessions.Session) error {
 	now := s.o.Now()
 	s.mu.RLock()
-	e, err := s.ofRevision(&with, now)
+	_, e, err := s.ofRevision(&with, now)
 	var kept entry
 	if err == nil {
 		kept = *e
@@ -170,45 +182,48 @@ func (s *Store) Replace(_ context.Context, with sessions.Session) error {
 		return err
 	}
 	s.mu.Lock()
-	if e, err = s.ofRevision(&with, now); err != nil { // somebody was faster
+	i, e, err := s.ofRevision(&with, now)
+	if err != nil { // somebody was faster
 		s.mu.Unlock()
 		return err
 	}
 	s.table.replace(with.ID, &merged, text)
 	e.revision, e.updated, e.expires = merged.Revision, micro(now), min(e.expires, micro(with.ExpiresAt))
+	s.table.rescheduled(i)
 	s.mu.Unlock()
-	s.tell(sessions.Revocation{Keys: []sessions.Key{kept.key}})
+	s.bus.Tell(sessions.Revocation{Keys: []sessions.Key{kept.key}})
 	return nil
 }
 
 // ofRevision returns the entry of a live session that has not been replaced
 // since it was read.
-func (s *Store) ofRevision(read *sessions.Session, now time.Time) (*entry, error) {
-	e, ok := s.live(read.ID, now)
+func (s *Store) ofRevision(read *sessions.Session, now time.Time) (uint32, *entry, error) {
+	i, e, ok := s.live(read.ID, now)
 	switch {
 	case !ok:
-		return nil, sessions.ErrNotFound
+		return none, nil, sessions.ErrNotFound
 	case e.revision != read.Revision:
-		return nil, sessions.ErrConflict
+		return none, nil, sessions.ErrConflict
 	}
-	return e, nil
+	return i, e, nil
 }
 
 // Expire implements [sessions.Store].
 func (s *Store) Expire(_ context.Context, id string, at time.Time) error {
 	now := s.o.Now()
 	s.mu.Lock()
-	e, ok := s.live(id, now)
+	i, e, ok := s.live(id, now)
 	if !ok {
 		s.mu.Unlock()
 		return sessions.ErrNotFound
 	}
 	if end := micro(at); end < e.expires {
 		e.expires, e.updated = end, micro(now)
+		s.table.rescheduled(i)
 	}
 	key := e.key
 	s.mu.Unlock()
-	s.tell(sessions.Revocation{Keys: []sessions.Key{key}})
+	s.bus.Tell(sessions.Revocation{Keys: []sessions.Key{key}})
 	return nil
 }
 
@@ -223,7 +238,7 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	key := s.table.at(i).key
 	s.table.remove(i)
 	s.mu.Unlock()
-	s.tell(sessions.Revocation{Keys: []sessions.Key{key}})
+	s.bus.Tell(sessions.Revocation{Keys: []sessions.Key{key}})
 	return nil
 }
 
@@ -293,5 +308,5 @@ func (s *Store) sweep() {
 		}
 	}
 	s.mu.Unlock()
-	s.leases.sweep()
+	s.leases.Sweep()
 }

@@ -88,7 +88,7 @@ func (s *Store) DeleteWhere(_ context.Context, f sessions.Filter) (int, error) {
 	}
 	s.mu.Unlock()
 	if len(keys) > 0 {
-		s.tell(sessions.Revocation{Keys: keys})
+		s.bus.Tell(sessions.Revocation{Keys: keys})
 	}
 	return live, nil
 }

@@ -19,18 +19,22 @@ type entry struct {
 	principal, sid                        uint64 // hashes; sid is 0 for none
 	links                                 [numLinks]link
 	kind                                  uint32
-	used                                  bool
+	ending                                uint32 // the position in table.endings
 	text                                  string // see record.go
 }
 
-// A link chains the entries with the same hash. An unused entry's first chains
-// the unused.
+// used reports whether there is a session in the entry.
+func (e *entry) used() bool { return e.serial != 0 }
+
+// A link chains the entries with the same hash, and all in the order in which
+// they came. An unused entry's first chains the unused.
 type link struct{ prev, next uint32 }
 
 // The chains that an entry is in.
 const (
 	byPrincipal = iota
 	bySID
+	byArrival
 	numLinks
 )
 
@@ -59,8 +63,8 @@ func micro(t time.Time) int64 { return t.UnixMicro() }
 // table that grows copies none of them.
 const pageSize = 512
 
-// A table finds entries by id, by principal, by SID and in the order of creation,
-// and none of it by looking at all of them.
+// A table finds entries by id, by principal, by SID, in the order of creation, and
+// the one to make room, and none of it by looking at all of them.
 type table struct {
 	seed  maphash.Seed
 	pages []*[pageSize]entry
@@ -74,6 +78,12 @@ type table struct {
 	// are gone (none). Most sessions are newer than all others: they are appended.
 	order []position
 	dead  int // positions without an entry
+
+	// eldest and newest are the ends of the chain by arrival, which does not depend
+	// on a clock as the order does.
+	eldest, newest uint32
+	// endings is a heap of all entries by deadline; see deadlines.go.
+	endings []uint32
 
 	kinds   []kind
 	kindsBy map[[2]string]uint32
@@ -92,7 +102,7 @@ type kind struct {
 
 func newTable() table {
 	return table{
-		seed: maphash.MakeSeed(), free: none, ids: map[[16]byte]uint32{},
+		seed: maphash.MakeSeed(), free: none, eldest: none, newest: none, ids: map[[16]byte]uint32{},
 		principals: map[uint64]uint32{}, sids: map[uint64]uint32{}, kindsBy: map[[2]string]uint32{},
 	}
 }
@@ -145,10 +155,12 @@ func (t *table) insert(s *sessions.Session, text string) {
 	t.next++
 	*t.at(i) = entry{
 		key: s.Key, created: micro(s.CreatedAt), updated: micro(s.UpdatedAt), seen: micro(s.LastSeenAt),
-		expires: micro(s.ExpiresAt), idle: s.IdleTimeout.Microseconds(), revision: s.Revision, serial: t.next, used: true,
+		expires: micro(s.ExpiresAt), idle: s.IdleTimeout.Microseconds(), revision: s.Revision, serial: t.next,
 	}
 	t.ids[id] = i
 	t.place(i)
+	t.arrive(i)
+	t.beginEnding(i)
 	t.describe(i, s, text)
 }
 
@@ -181,14 +193,39 @@ func (t *table) after(p place) int {
 	return sort.Search(len(t.order), func(n int) bool { return p.compare(t.order[n].place) < 0 })
 }
 
-// first returns the entry created first.
-func (t *table) first() (uint32, bool) {
-	for n := range t.order {
-		if t.order[n].entry != none {
-			return t.order[n].entry, true
-		}
+// arrive makes an entry the newest.
+func (t *table) arrive(i uint32) {
+	t.at(i).links[byArrival] = link{t.newest, none}
+	if t.newest != none {
+		t.at(t.newest).links[byArrival].next = i
+	} else {
+		t.eldest = i
 	}
-	return 0, false
+	t.newest = i
+}
+
+// leave undoes arrive.
+func (t *table) leave(i uint32) {
+	l := t.at(i).links[byArrival]
+	if l.prev != none {
+		t.at(l.prev).links[byArrival].next = l.next
+	} else {
+		t.eldest = l.next
+	}
+	if l.next != none {
+		t.at(l.next).links[byArrival].prev = l.prev
+	} else {
+		t.newest = l.prev
+	}
+}
+
+// dispensable returns the entry to make room, if there is any: the one that has
+// been over for longest, or else the one that came first.
+func (t *table) dispensable(now time.Time) (uint32, bool) {
+	if len(t.endings) > 0 && !t.at(t.endings[0]).live(now) {
+		return t.endings[0], true
+	}
+	return t.eldest, t.eldest != none
 }
 
 // replace puts what is said about a session, and its record.
@@ -226,6 +263,8 @@ func (t *table) forget(i uint32) {
 // remove drops an entry.
 func (t *table) remove(i uint32) {
 	t.forget(i)
+	t.leave(i)
+	t.endEnding(i)
 	e := t.at(i)
 	id, _ := parseID(sessions.IDOf(e.key))
 	delete(t.ids, id)
@@ -256,7 +295,7 @@ func (t *table) sweep(from, to int, over time.Time) bool {
 	last := len(t.pages) * pageSize
 	for i := from; i < min(to, last); i++ {
 		n := uint32(i) //nolint:gosec // the cap is far below
-		if e := t.at(n); e.used && !e.live(over) {
+		if e := t.at(n); e.used() && !e.live(over) {
 			t.remove(n)
 		}
 	}

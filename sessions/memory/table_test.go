@@ -42,6 +42,8 @@ func FuzzTable(f *testing.F) {
 			case ok:
 				s.CreatedAt = model[s.ID].CreatedAt
 				tab.replace(s.ID, &s, "")
+				tab.at(i).expires = micro(s.ExpiresAt)
+				tab.rescheduled(i)
 				model[s.ID] = s
 			default:
 				tab.insert(&s, "")
@@ -55,6 +57,7 @@ func FuzzTable(f *testing.F) {
 func numbered(n uint16, variety byte) sessions.Session {
 	key := sessions.Key(sha256.Sum256([]byte{byte(n), byte(n >> 8)}))
 	s := sessions.Session{ID: sessions.IDOf(key), Key: key, CreatedAt: time.UnixMicro(int64(n>>3) + 1)}
+	s.ExpiresAt = time.UnixMicro(int64(n%61) * int64(variety))
 	s.Identity.Principal = gateward.Principal{Issuer: "i", Subject: string('a' + rune(variety>>6))}
 	s.Identity.Method, s.Identity.Provider = "oidc", string('p'+rune(variety>>4&1))
 	if variety>>5&1 == 1 {
@@ -76,6 +79,7 @@ func consistent(t *testing.T, tab *table, model map[string]sessions.Session) {
 	if kinds != len(model) {
 		t.Errorf("%d counted, want %d", kinds, len(model))
 	}
+	chained(t, tab)
 	filters := []sessions.Filter{{}, {SID: "sid"}, {Method: "oidc"}, {Provider: "q"}, {CreatedBefore: time.UnixMicro(500)}}
 	for _, subject := range []string{"a", "b", "c", "d"} {
 		p := gateward.Principal{Issuer: "i", Subject: subject}
@@ -105,6 +109,30 @@ func consistent(t *testing.T, tab *table, model map[string]sessions.Session) {
 		if got != want {
 			t.Errorf("%+v: got %d, want %d", filter, got, want)
 		}
+	}
+}
+
+// chained holds the chain by arrival and the heap of deadlines against what they
+// have to be.
+func chained(t *testing.T, tab *table) {
+	t.Helper()
+	if len(tab.endings) != tab.len() {
+		t.Errorf("%d deadlines of %d entries", len(tab.endings), tab.len())
+	}
+	for n, i := range tab.endings {
+		if e := tab.at(i); int(e.ending) != n || e.deadline() < tab.deadlineAt((n-1)/2) {
+			t.Errorf("deadline %d: entry says %d, ends at %d, before its parent", n, e.ending, e.deadline())
+		}
+	}
+	n, last := 0, none
+	for i := tab.eldest; i != none; i = tab.at(i).links[byArrival].next {
+		if e := tab.at(i); e.links[byArrival].prev != last || last != none && e.serial <= tab.at(last).serial {
+			t.Errorf("entry %d came after %d, and is behind it", i, last)
+		}
+		n, last = n+1, i
+	}
+	if n != tab.len() || tab.newest != last {
+		t.Errorf("%d entries came, the last %d, want %d and %d", n, last, tab.len(), tab.newest)
 	}
 }
 
