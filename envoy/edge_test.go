@@ -49,7 +49,7 @@ func startEdge(t *testing.T, check checkFunc, change ...func(*envoy.Config)) *ed
 	})
 	c := envoy.Default()
 	c.ListenAddress, c.AdminAddress = "127.0.0.1:0", "127.0.0.1:0"
-	c.GRPCAddresses, c.Upstream = []string{authz.Address}, e.upstream.Address
+	c.GRPCAddresses, c.HTTPAddresses, c.Upstream = []string{authz.Address}, nil, e.upstream.Address
 	for _, f := range change {
 		f(&c)
 	}

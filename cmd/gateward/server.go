@@ -81,6 +81,9 @@ func listenerNames() []string { return []string{"grpc", "http", "admin"} }
 // open binds and serves the listeners that are named.
 func (s *server) open(ctx context.Context, names []string) error {
 	c := &s.stack.file.Config.Server
+	if slices.Equal(names, []string{"http"}) && c.HTTP.Address == "" {
+		return errors.New("nothing to serve: --listen names http alone, and server.http.address is empty; set it")
+	}
 	s.failed = make(chan error, len(names))
 	s.ready.dependencies = s.dependencies.snapshot
 	if slices.Contains(names, "grpc") {

@@ -5,7 +5,11 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 )
+
+// maxNetTimeout bounds how long something can hang on Redis, a shutdown included.
+const maxNetTimeout = 10 * time.Second
 
 func (c *checker) redis(key string, r *Redis) {
 	c.redisAddresses(key, r)
@@ -20,6 +24,9 @@ func (c *checker) redis(key string, r *Redis) {
 		if at := key + "." + n.key; n.value < 0 {
 			c.bad(at, c.shown(at, strconv.Itoa(n.value))+" is negative", "write 0 or more")
 		}
+	}
+	if at := key + ".net_timeout"; r.NetTimeout > maxNetTimeout {
+		c.bad(at, c.shown(at, r.NetTimeout.String())+" is longer than anybody waits for an answer", "write 10s or less; checks have a second")
 	}
 	if r.PoolSize > 0 && r.MinIdleConn > r.PoolSize {
 		c.bad(key+".min_idle_conn", "is more than pool_size, which is "+strconv.Itoa(r.PoolSize), "make it smaller")

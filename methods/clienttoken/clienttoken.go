@@ -125,7 +125,11 @@ func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gatew
 	}
 	if a, ok := login.(methods.Admitter); ok {
 		if err := a.Admit(&s.Identity); err != nil {
-			return identityOf(&s, time.Time{}), fmt.Errorf("clienttoken: admit: %w", err)
+			err = fmt.Errorf("clienttoken: admit: %w", err)
+			if errors.Is(err, gateward.ErrNotAdmitted) {
+				return identityOf(&s, time.Time{}), err // for the page that says who it was
+			}
+			return gateward.Identity{}, err
 		}
 	}
 	touch, err := m.touch(ctx, &s)

@@ -2,7 +2,6 @@ package file
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 
@@ -49,13 +48,30 @@ func (s *Store) Touch(ctx context.Context, text string, seen time.Time) error {
 	})
 }
 
-// flush writes what was touched. What cannot be written now is tried again.
+// maxFlush bounds the touches that are written in one transaction.
+const maxFlush = 1000
+
+// flush writes what was touched.
 func (s *Store) flush(ctx context.Context) {
+	for s.flushSome(ctx) {
+	}
+}
+
+// flushSome writes some of what was touched, and reports whether there is more.
+// What cannot be written now is tried again.
+func (s *Store) flushSome(ctx context.Context) (more bool) {
+	now := map[id]int64{}
 	s.mu.Lock()
-	now := maps.Clone(s.seen)
+	for b, at := range s.seen {
+		if len(now) == maxFlush {
+			more = true
+			break
+		}
+		now[b] = at
+	}
 	s.mu.Unlock()
 	if len(now) == 0 {
-		return
+		return false
 	}
 	err := s.transact(func(tx *bbolt.Tx) error {
 		for b := range now {
@@ -74,7 +90,7 @@ func (s *Store) flush(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,4 +99,5 @@ func (s *Store) flush(ctx context.Context) {
 			delete(s.seen, b)
 		}
 	}
+	return more
 }

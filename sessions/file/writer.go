@@ -87,7 +87,14 @@ func (s *Store) write(ctx context.Context) {
 		case o := <-s.ops:
 			s.commit(s.gather(o))
 		case <-flush.C:
-			s.flush(ctx)
+			// Nobody waits for this: who waits for something else comes in between.
+			for s.flushSome(ctx) {
+				select {
+				case o := <-s.ops:
+					s.commit(s.gather(o))
+				default:
+				}
+			}
 		case <-sweep.C:
 			s.sweep(ctx)
 		case <-s.stop:

@@ -1,5 +1,10 @@
 package memory
 
+import (
+	"strconv"
+	"time"
+)
+
 // Sweep removes what is over, as the Store does every minute.
 func (s *Store) Sweep() { s.sweep() }
 
@@ -8,4 +13,13 @@ func (s *Store) Sizes() (kept, used, held int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.table.len(), len(s.used), s.leases.Len()
+}
+
+// UseUp fills the memory of used names with ones that last until then.
+func (s *Store) UseUp(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.used); i < maxUsed; i++ {
+		s.used[strconv.Itoa(i)] = until
+	}
 }

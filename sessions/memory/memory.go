@@ -242,6 +242,10 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	return nil
 }
 
+// maxUsed bounds the used names that are remembered: each login adds one, for as
+// long as it may take.
+const maxUsed = 1 << 20
+
 // Use implements [sessions.Once].
 func (s *Store) Use(_ context.Context, name string, until time.Time) (bool, error) {
 	now := s.o.Now()
@@ -249,6 +253,9 @@ func (s *Store) Use(_ context.Context, name string, until time.Time) (bool, erro
 	defer s.mu.Unlock()
 	if end, ok := s.used[name]; ok && now.Before(end) {
 		return false, nil
+	}
+	if len(s.used) >= maxUsed {
+		return false, fmt.Errorf("memory: %d names are in use: %w", len(s.used), gateward.ErrUnavailable)
 	}
 	s.used[name] = until
 	return true, nil

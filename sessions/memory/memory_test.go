@@ -250,3 +250,21 @@ func TestSEC_G12_Swept(t *testing.T) {
 		}
 	})
 }
+
+// TestSEC_D26_UsedNamesAreBounded: when too many logins are on their way, the next
+// one is our fault, not a way to fill the memory.
+func TestSEC_D26_UsedNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := memory.New(memory.Options{Now: func() time.Time { return now }, Random: rand.Reader})
+	defer s.Close()
+	s.UseUp(now.Add(time.Minute))
+	if first, err := s.Use(t.Context(), "one more", now.Add(time.Minute)); first || !errors.Is(err, gateward.ErrUnavailable) {
+		t.Errorf("one more: got %v, %v", first, err)
+	}
+	now = now.Add(2 * time.Minute)
+	s.Sweep()
+	if first, err := s.Use(t.Context(), "one more", now.Add(time.Minute)); !first || err != nil {
+		t.Errorf("after the sweep: got %v, %v", first, err)
+	}
+}
