@@ -25,6 +25,9 @@ const (
 	// secretBytes is the entropy of state, nonce and verifier: 256 bits, of which
 	// base64url makes 43 characters.
 	secretBytes = 32
+	// maxOld bounds the sessions that an attempt's cookie has room for. A browser
+	// has one; more are somebody's games.
+	maxOld = 8
 	// clockSkew is how far the clocks of two replicas may differ.
 	clockSkew = time.Minute
 )
@@ -45,6 +48,10 @@ type attempt struct {
 	// MaxAge is in seconds.
 	MaxAge *int64 `json:"a,omitempty"`
 	Prompt string `json:"p,omitempty"`
+	// Old are ids of sessions that this browser had when the attempt began. A
+	// cookie that is Strict does not come along with the callback, to which the
+	// provider, another site, sends the browser.
+	Old []string `json:"o,omitempty"`
 }
 
 // errNoAttempt: the browser has no such attempt, or not an authentic one.
@@ -138,11 +145,8 @@ func (s *Service) open(ctx context.Context, id, value string) (attempt, error) {
 // that we sealed opens.
 func (s *Service) attemptOf(x *exchange, state string) (attempt, error) {
 	id := attemptID(state)
-	for _, c := range s.cookies.States(x.r) {
-		if c.ID != id {
-			continue
-		}
-		a, err := s.open(x.r.Context(), c.ID, c.Value)
+	for _, value := range s.cookies.StateValues(x.r, id) {
+		a, err := s.open(x.r.Context(), id, value)
 		if errors.Is(err, errNoAttempt) {
 			continue
 		}

@@ -20,8 +20,17 @@ func TestSEC_D13_AuthorizeWantsAWindow(t *testing.T) {
 		{"cross-site", "navigate", "document", 302},
 		{"cross-site", "navigate", "iframe", 403},
 		{"cross-site", "navigate", "object", 403},
+		{"cross-site", "navigate", "frame", 403},
+		{"cross-site", "navigate", "embed", 403},
+		{"cross-site", "navigate", "", 403},
 		{"cross-site", "cors", "empty", 403},
 		{"cross-site", "no-cors", "image", 403},
+		{"cross-site", "no-cors", "document", 403},
+		{"same-site", "navigate", "document", 302}, // somebody followed a link
+		{"same-site", "navigate", "iframe", 403},
+		{"same-site", "no-cors", "image", 403},
+		{"same-site", "cors", "empty", 403},
+		{"unknown", "cors", "empty", 403},
 		{"same-origin", "cors", "empty", 200},
 		{"none", "navigate", "document", 302},
 	} {
@@ -29,7 +38,7 @@ func TestSEC_D13_AuthorizeWantsAWindow(t *testing.T) {
 			t.Parallel()
 			v := newWorld(t).visitor()
 			a := v.send(http.MethodGet, "/auth/v1/method/oidc/google/authorize", http.Header{
-				"Sec-Fetch-Site": {tt.site}, "Sec-Fetch-Mode": {tt.mode}, "Sec-Fetch-Dest": {tt.dest},
+				"Sec-Fetch-Site": {tt.site}, "Sec-Fetch-Mode": {tt.mode}, "Sec-Fetch-Dest": oneOrNone(tt.dest),
 			}, "")
 			if a.StatusCode != tt.want {
 				t.Errorf("got %d, want %d", a.StatusCode, tt.want)
@@ -188,8 +197,10 @@ func TestSEC_D25_LateTabGoesOn(t *testing.T) {
 	}
 }
 
-// Strangers write nothing, however many they are.
-func TestSEC_D26_StrangersWriteNothing(t *testing.T) {
+// Who begins a login, and who comes back without having begun one, writes
+// nothing. What others write is bounded: see
+// TestSEC_D26_CallbacksUnderWayAreBounded.
+func TestSEC_D26_BeginningALoginWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range 10_000 {
@@ -232,7 +243,7 @@ func TestAuthorize_Wish(t *testing.T) {
 	if a.MaxAge == nil || *a.MaxAge != 5*time.Minute || a.Prompt != "login" {
 		t.Errorf("got %+v", a)
 	}
-	for _, query := range []string{"?max_age=-1", "?max_age=x", "?max_age=1&max_age=2", "?prompt=none", "?rd=/a&rd=/b", "?rd=%zz"} {
+	for _, query := range []string{"?max_age=-1", "?max_age=x", "?max_age=1&max_age=2", "?prompt=none", "?prompt=consent", "?prompt=login+select_account", "?rd=/a&rd=/b", "?rd=%zz"} {
 		if a := v.open("/auth/v1/method/oidc/google/authorize" + query); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: got %d", query, a.StatusCode)
 		}

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/gateward/gateward/internal/browser"
 )
@@ -30,6 +29,11 @@ func (s *Service) authorize(x *exchange) {
 	}
 	ctx := x.r.Context()
 	a, err := s.newAttempt(l, w, x.now)
+	for _, id := range s.presented(x) {
+		if len(a.Old) < maxOld {
+			a.Old = append(a.Old, id)
+		}
+	}
 	if err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
@@ -66,13 +70,14 @@ func (s *Service) authorize(x *exchange) {
 	}{address})
 }
 
-// embedded reports whether another site asks from within one of its pages: by a
+// embedded reports whether a page of somebody else's asks from within: by a
 // script, an image, a frame. A login that such a request begins is one that
-// nobody at this browser asked for.
+// nobody at this browser asked for. A sibling domain (same-site) is somebody else
+// as well. Old browsers say nothing about who asks.
 func embedded(h http.Header) bool {
-	if h.Get("Sec-Fetch-Site") != "cross-site" {
+	switch site := h.Values("Sec-Fetch-Site"); {
+	case len(site) == 0, len(site) == 1 && (site[0] == "same-origin" || site[0] == "none"):
 		return false
 	}
-	mode, dest := h.Get("Sec-Fetch-Mode"), h.Get("Sec-Fetch-Dest")
-	return mode != "navigate" || strings.HasSuffix(dest, "frame") || dest == "object" || dest == "embed"
+	return h.Get("Sec-Fetch-Mode") != "navigate" || h.Get("Sec-Fetch-Dest") != "document"
 }

@@ -71,10 +71,6 @@ func (s *Service) backChannel(x *exchange) {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
 	}
-	f := sessions.Filter{Method: l.Method(), Provider: l.Name(), SID: token.SID}
-	if token.SID == "" {
-		f.Principal = token.Principal
-	}
 	if token.JTI == "" || token.SID == "" && token.Subject == "" {
 		invalid.err = errors.New("loginsvc: logout token names nothing")
 		s.refuse(x, invalid)
@@ -88,7 +84,42 @@ func (s *Service) backChannel(x *exchange) {
 		invalid.err = errors.New("loginsvc: logout token was used before")
 		s.refuse(x, invalid)
 	default:
-		s.endAt(x, l, causeBackChannel, f)
+		s.endAt(x, l, causeBackChannel, func(ctx context.Context) (int, error) { return s.endNamed(ctx, l, token) })
+	}
+}
+
+// endNamed ends what a logout token names, and notes it for logins under way. A
+// token with both names means the session of that sid; of the subject's others
+// it may mean those of which no sid is known.
+func (s *Service) endNamed(ctx context.Context, l methods.Login, token methods.LogoutToken) (n int, err error) {
+	if err := s.noteEnd(ctx, loginPath(l.Method(), l.Name()), token); err != nil {
+		return 0, err
+	}
+	f := sessions.Filter{Method: l.Method(), Provider: l.Name(), SID: token.SID}
+	if token.SID == "" {
+		f.Principal = token.Principal
+	}
+	if n, err = s.store.DeleteWhere(ctx, f); err != nil || token.SID == "" || token.Subject == "" {
+		return n, err
+	}
+	f.SID, f.Principal = "", token.Principal
+	for next := ""; ; {
+		p, err := s.store.List(ctx, f, maxListed, next)
+		if err != nil {
+			return n, err
+		}
+		for i := range p.Sessions {
+			if p.Sessions[i].Tokens.SID != "" {
+				continue
+			}
+			if err := s.store.Delete(ctx, p.Sessions[i].ID); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if next = p.Next; next == "" {
+			return n, nil
+		}
 	}
 }
 
@@ -122,17 +153,21 @@ func (s *Service) frontChannel(x *exchange) {
 		s.refuse(x, failure{status: http.StatusBadRequest, message: message})
 		return
 	}
-	s.endAt(x, l, causeFrontChannel, sessions.Filter{Method: l.Method(), Provider: l.Name(), SID: sid[0]})
+	s.endAt(x, l, causeFrontChannel, func(ctx context.Context) (int, error) {
+		return s.store.DeleteWhere(ctx, sessions.Filter{Method: l.Method(), Provider: l.Name(), SID: sid[0]})
+	})
 }
 
-// endAt deletes what the filter selects, and answers. The provider's connection
-// may end before that is done.
-func (s *Service) endAt(x *exchange, l methods.Login, cause string, f sessions.Filter) {
+// endAt does what ends sessions, and answers. The provider's connection may end
+// before that is done.
+func (s *Service) endAt(x *exchange, l methods.Login, cause string, end func(context.Context) (int, error)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), deleteTimeout)
 	defer cancel()
-	n, err := s.store.DeleteWhere(ctx, f)
+	n, err := end(ctx)
 	for i := 1; err != nil && i < deleteAttempts && ctx.Err() == nil; i++ {
-		n, err = s.store.DeleteWhere(ctx, f)
+		var more int
+		more, err = end(ctx)
+		n += more
 	}
 	if err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})

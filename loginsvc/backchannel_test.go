@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func post(v *visitor, target, contentType, body string) *answer {
@@ -76,6 +77,7 @@ func TestSEC_D23_BackChannelLogout(t *testing.T) {
 		w, v := login(t)
 		post(w.visitor(), revokeAddress, form, token("sub=ada jti=1"))
 		w.google.subject = "ada"
+		w.pass(50 * time.Millisecond)
 		v.logIn(w.google, "")
 		if a := post(w.visitor(), revokeAddress, form, token("sub=ada jti=1")); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("got %d", a.StatusCode)

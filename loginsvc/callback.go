@@ -10,6 +10,7 @@ import (
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/internal/browser"
 	"github.com/gateward/gateward/methods"
+	"github.com/gateward/gateward/sessions"
 )
 
 const (
@@ -17,12 +18,17 @@ const (
 	maxParameter = 4096
 	// exchangeTimeout bounds what is asked of the provider.
 	exchangeTimeout = 20 * time.Second
+	// maxExchanges bounds the callbacks of one provider under way: anybody can
+	// begin a login, come back with a code that is none, and so have the store
+	// write and the provider asked.
+	maxExchanges = 32
 )
 
 // callback finishes an attempt. In this order, so that whatever is refused has
 // cost and left behind nothing: the parameters, this browser's cookie for the
-// state, the provider that it is pinned to, its age; then the state is used up,
-// once on all replicas; then the provider is asked; then the session begins.
+// state, the provider that it is pinned to, its age, room for one more; then the
+// state is used up, once on all replicas and whatever the answer is; then the
+// provider is asked; then the session begins.
 func (s *Service) callback(x *exchange) {
 	l := s.loginOf(x)
 	if l == nil {
@@ -54,16 +60,12 @@ func (s *Service) callback(x *exchange) {
 		s.late(x, l, &a, resultLate, "callback: missing challenge")
 		return
 	}
-	if p.err != "" {
-		s.forget(x, id)
-		s.refuseProviderError(x, l, p.err, &a)
+	leave, ok := s.enter(a.Login)
+	if !ok {
+		s.busy(x, l, &a)
 		return
 	}
-	if p.code == "" {
-		s.forget(x, id)
-		s.refuseCallback(x, l, resultInvalid, "callback: code exchange failed", &a)
-		return
-	}
+	defer leave()
 	first, err := s.store.Use(x.r.Context(), "attempt:"+id, a.over(s.cfg.StateLifetime).Add(clockSkew))
 	if err != nil {
 		s.unavailable(x, l, &a, err)
@@ -74,7 +76,31 @@ func (s *Service) callback(x *exchange) {
 		s.late(x, l, &a, resultReplayed, "callback: missing challenge")
 		return
 	}
-	s.redeem(x, l, &a, p)
+	switch {
+	case p.err != "" && !p.from(l): // RFC 9207 §2.4: errors have an iss, too
+		s.forget(x, id)
+		s.refuseCallback(x, l, resultInvalid, "callback: code exchange failed", &a)
+	case p.err != "":
+		s.forget(x, id)
+		s.refuseProviderError(x, l, p.err, &a)
+	case p.code == "":
+		s.forget(x, id)
+		s.refuseCallback(x, l, resultInvalid, "callback: code exchange failed", &a)
+	default:
+		s.redeem(x, l, &a, p)
+	}
+}
+
+// enter takes one of the places for callbacks of a provider, and returns how to
+// give it back; false: there is none left.
+func (s *Service) enter(login string) (leave func(), ok bool) {
+	places := s.places[login]
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, true
+	default:
+		return nil, false
+	}
 }
 
 // redeem asks the provider what the code is good for, and begins the session.
@@ -101,18 +127,28 @@ func (s *Service) redeem(x *exchange, l methods.Login, a *attempt, p providerAns
 		s.unavailable(x, l, a, err)
 		return
 	}
-	session, token, err := s.begin(ctx, x, identity, tokens)
-	if err != nil {
+	session, token, err := s.begin(ctx, x, a, identity, tokens)
+	switch {
+	case errors.Is(err, errEnded):
+		s.forget(x, id)
+		s.refuseEnded(x, l, a, err)
+	case err != nil:
 		s.unavailable(x, l, a, err)
-		return
+	default:
+		s.welcome(x, l, a, &session, token)
 	}
-	s.forget(x, id)
+}
+
+// welcome gives the browser its new session, and sends it where it wanted to go.
+func (s *Service) welcome(x *exchange, l methods.Login, a *attempt, session *sessions.Session, token gateward.Secret) {
+	s.forget(x, attemptID(a.State))
+	s.clearOthers(x)
 	cookie := s.cookies.Token(token, session.ExpiresAt)
 	http.SetCookie(x.w, cookie)
 	if s.hasLeft(x) {
 		s.forget(x, leftID)
 	}
-	s.loginSucceeded(x, l, &session)
+	s.loginSucceeded(x, l, session)
 	to := s.destination(a.Target)
 	if cookie.SameSite == http.SameSiteStrictMode {
 		// A redirect would still count as the provider's, and come without the
@@ -128,13 +164,23 @@ func (s *Service) redeem(x *exchange, l methods.Login, a *attempt, p providerAns
 	s.json(x, http.StatusSeeOther, struct {
 		ClientToken    string         `json:"clientToken"` // in the cookie alone, as in Flipt
 		Authentication authentication `json:"authentication"`
-	}{"", authenticationOf(&session)})
+	}{"", authenticationOf(session)})
 }
 
 // A providerAnswer is what came back on the query of a callback.
 type providerAnswer struct {
 	code, state, err string
 	issuer           *string
+}
+
+// from reports whether the answer does not claim to be another issuer's than l's.
+func (p *providerAnswer) from(l methods.Login) bool {
+	f, ok := l.(frontChannel)
+	if !ok || p.issuer == nil {
+		return true
+	}
+	_, issuer := f.FrontChannel()
+	return issuer == "" || *p.issuer == issuer
 }
 
 // answerOf reads the query strictly: a parameter that is there twice means

@@ -102,6 +102,7 @@ func TestSEC_D06_HostIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	v := w.visitor()
+	v.host = "evil.example"
 	v.headers["X-Forwarded-Host"] = []string{"evil.example"}
 	v.headers["X-Forwarded-Proto"] = []string{"http"}
 	v.headers["X-Forwarded-Prefix"] = []string{"//evil.example"}
@@ -141,6 +142,9 @@ func TestSEC_D11_NotAdmitted(t *testing.T) {
 	}
 	if len(w.sessions()) != 0 || v.token() != "" || a.cookie(tokenCookie) != nil {
 		t.Error("a session or cookie is left")
+	}
+	if n := len(v.states()); n != 0 {
+		t.Errorf("%d attempt cookies are left", n)
 	}
 	if got := w.metrics.last(); got != "google not_admitted" {
 		t.Errorf("counted %q", got)
@@ -190,6 +194,18 @@ func TestSEC_D27_I08_HeadersOfTheCallback(t *testing.T) {
 			if got := a.Header.Get(name); got != want {
 				t.Errorf("%d: %s: got %q, want %q", a.StatusCode, name, got, want)
 			}
+		}
+	}
+	// A page's own policy would override the header.
+	v.logIn(w.google, "")
+	for path, want := range map[string]string{
+		"/auth/v1/method/oidc/google/callback?code=secret&state=secret": "no-referrer",
+		"/auth/login?error=1": "no-referrer", "/auth/nothing": "no-referrer",
+		"/auth/account": "same-origin", "/auth/logout": "same-origin", // with forms, whose Origin counts
+	} {
+		a := v.open(path)
+		if got := a.Header.Get("Referrer-Policy"); got != want || strings.Contains(a.body, `name="referrer"`) {
+			t.Errorf("%s: got policy %q, want %q, or the page has its own: %s", path, got, want, a.body)
 		}
 	}
 	if begun.StatusCode != http.StatusFound || done.StatusCode != http.StatusSeeOther {

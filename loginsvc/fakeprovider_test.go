@@ -23,6 +23,7 @@ type provider struct {
 
 	mu        sync.Mutex
 	codes     map[string]string // to the nonce and challenge they are for
+	issued    int
 	subject   string
 	authErr   error
 	exchange  error // what Exchange ends with
@@ -31,6 +32,11 @@ type provider struct {
 	exchanges atomic.Int64
 	attempts  []methods.Attempt
 	front     bool
+	// sid is the session's at the provider, "sid-" and the subject if nil.
+	sid *string
+	// during is called in the middle of an exchange; change, on its identity.
+	during func()
+	change func(*gateward.Identity)
 }
 
 func newProvider(w *world, name, display string) *provider {
@@ -66,7 +72,8 @@ func (p *provider) code(address string) (code, state string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	code = fmt.Sprintf("code-%d", len(p.codes)+1)
+	p.issued++
+	code = fmt.Sprintf("code-%d", p.issued)
 	p.codes[code] = u.Query().Get("nonce") + " " + u.Query().Get("code_challenge")
 	return code, u.Query().Get("state")
 }
@@ -88,6 +95,9 @@ func (p *provider) identity() gateward.Identity {
 
 func (p *provider) Exchange(_ context.Context, c methods.Callback, a methods.Attempt) (gateward.Identity, gateward.Tokens, error) {
 	p.exchanges.Add(1)
+	if p.during != nil {
+		p.during()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.Issuer != nil && *c.Issuer != p.issuer() {
@@ -101,7 +111,14 @@ func (p *provider) Exchange(_ context.Context, c methods.Callback, a methods.Att
 	if p.exchange != nil {
 		return p.identity(), gateward.Tokens{}, p.exchange
 	}
-	return p.identity(), gateward.Tokens{IDToken: gateward.NewSecret("id-token-canary"), SID: "sid-" + p.subject}, nil
+	id, sid := p.identity(), "sid-"+p.subject
+	if p.sid != nil {
+		sid = *p.sid
+	}
+	if p.change != nil {
+		p.change(&id)
+	}
+	return id, gateward.Tokens{IDToken: gateward.NewSecret("id-token-canary"), SID: sid}, nil
 }
 
 func (p *provider) EndSessionURL(context.Context, gateward.Tokens) (string, error) {

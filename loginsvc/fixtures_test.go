@@ -174,6 +174,17 @@ type watchedStore struct {
 	sessions.Backend
 	writes atomic.Int64
 	down   atomic.Bool
+	// before is called before an operation, "create", "delete", "delete where" or
+	// "use", unless nil. An error takes its place.
+	before func(ctx context.Context, operation, name string) error
+}
+
+func (s *watchedStore) begin(ctx context.Context, operation, name string) error {
+	s.writes.Add(1)
+	if err := s.fault(); err != nil || s.before == nil {
+		return err
+	}
+	return s.before(ctx, operation, name)
 }
 
 func (s *watchedStore) fault() error {
@@ -184,8 +195,10 @@ func (s *watchedStore) fault() error {
 }
 
 func (s *watchedStore) Create(ctx context.Context, v sessions.Session) error {
-	s.writes.Add(1)
-	return errors.Join(s.fault(), ifUp(s, func() error { return s.Backend.Create(ctx, v) }))
+	if err := s.begin(ctx, "create", v.ID); err != nil {
+		return err
+	}
+	return s.Backend.Create(ctx, v)
 }
 
 func (s *watchedStore) Get(ctx context.Context, id string) (sessions.Session, error) {
@@ -204,16 +217,14 @@ func (s *watchedStore) Expire(ctx context.Context, id string, at time.Time) erro
 }
 
 func (s *watchedStore) Delete(ctx context.Context, id string) error {
-	s.writes.Add(1)
-	if err := s.fault(); err != nil {
+	if err := s.begin(ctx, "delete", id); err != nil {
 		return err
 	}
 	return s.Backend.Delete(ctx, id)
 }
 
 func (s *watchedStore) DeleteWhere(ctx context.Context, f sessions.Filter) (int, error) {
-	s.writes.Add(1)
-	if err := s.fault(); err != nil {
+	if err := s.begin(ctx, "delete where", f.SID); err != nil {
 		return 0, err
 	}
 	return s.Backend.DeleteWhere(ctx, f)
@@ -227,19 +238,17 @@ func (s *watchedStore) List(ctx context.Context, f sessions.Filter, limit int, t
 }
 
 func (s *watchedStore) Use(ctx context.Context, name string, until time.Time) (bool, error) {
-	s.writes.Add(1)
-	if err := s.fault(); err != nil {
+	switch err := s.begin(ctx, "use", name); {
+	case errors.Is(err, errTaken):
+		return false, nil
+	case err != nil:
 		return false, err
 	}
 	return s.Backend.Use(ctx, name, until)
 }
 
-func ifUp(s *watchedStore, f func() error) error {
-	if s.down.Load() {
-		return nil
-	}
-	return f()
-}
+// errTaken makes a name that is used count as used before.
+var errTaken = errors.New("test: name is taken")
 
 // An identifier does what the check path does, for sessions and two static
 // tokens, "boss" and "ci".

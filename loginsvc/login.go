@@ -94,11 +94,8 @@ const (
 // nobody but that browser.
 func (s *Service) bounce(x *exchange) bool {
 	count, since := 0, x.now
-	for _, c := range s.cookies.States(x.r) {
-		if c.ID != bounceID {
-			continue
-		}
-		n, at, _ := strings.Cut(c.Value, ".")
+	for _, value := range s.cookies.StateValues(x.r, bounceID) {
+		n, at, _ := strings.Cut(value, ".")
 		number, err := strconv.Atoi(n)
 		seconds, err2 := strconv.ParseInt(at, 10, 64)
 		if age := x.now.Sub(time.Unix(seconds, 0)); err == nil && err2 == nil && age >= 0 && age < bounceWindow {

@@ -19,14 +19,17 @@ func (s *Service) logoutPage(x *exchange) {
 		return
 	}
 	if err != nil {
-		keys := s.presented(x)
-		if len(keys) == 0 {
+		ids := s.presented(x)
+		if len(ids) == 0 {
 			s.redirect(x, http.StatusSeeOther, s.loginLink(wish{}, "logged_out"))
 			return
 		}
 		// One who is not admitted any longer has a session to end, too.
-		if kept, err := s.get(x.r.Context(), sessions.IDOf(keys[0])); err == nil {
-			session = kept
+		for _, id := range ids[:min(len(ids), maxOld)] {
+			if kept, err := s.get(x.r.Context(), id); err == nil {
+				session = kept
+				break
+			}
 		}
 	}
 	w := wish{}
@@ -46,15 +49,21 @@ func (s *Service) logoutPage(x *exchange) {
 // logout ends the session of this browser: first here, whatever becomes of the
 // rest, then at the provider. Whoever holds the token may do it, also one who is
 // not admitted any longer.
+//
+// Where it comes from is asked without a session, too: a browser leaves the
+// cookie out of another site's request, and obeys an answer that removes it.
 func (s *Service) logout(x *exchange) {
-	keys := s.presented(x)
-	if len(keys) > 0 && !s.sameOrigin(x) {
+	if !s.sameOrigin(x) {
 		s.refuseOrigin(x)
 		return
 	}
 	next := ""
-	for _, key := range keys {
-		at, err := s.end(x, causeLogout, sessions.IDOf(key))
+	for _, id := range s.presented(x) {
+		// A stranger can send many tokens that nobody has: they cost no writes.
+		if _, err := s.store.Get(x.r.Context(), id); errors.Is(err, sessions.ErrNotFound) {
+			continue
+		}
+		at, err := s.end(x, causeLogout, id)
 		if err != nil { // and the cookie stays, for trying again
 			s.refuse(x, failure{
 				status: http.StatusServiceUnavailable, err: err,
@@ -95,11 +104,4 @@ func (s *Service) leave(x *exchange) {
 }
 
 // hasLeft reports whether the browser has just logged out.
-func (s *Service) hasLeft(x *exchange) bool {
-	for _, c := range s.cookies.States(x.r) {
-		if c.ID == leftID {
-			return true
-		}
-	}
-	return false
-}
+func (s *Service) hasLeft(x *exchange) bool { return len(s.cookies.StateValues(x.r, leftID)) > 0 }

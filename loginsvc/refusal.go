@@ -12,8 +12,11 @@ import (
 
 const unavailableText = "The service that says who you are, or our own store, does not answer at the moment. This is not your fault; please try again in a few seconds."
 
-// errRefused stands in the log where there is no other error.
-var errRefused = errors.New("loginsvc: callback refused")
+var (
+	// errRefused stands in the log where there is no other error.
+	errRefused = errors.New("loginsvc: callback refused")
+	errBusy    = errors.New("loginsvc: too many callbacks of this provider under way")
+)
 
 // wishOfAttempt is what an attempt was asked for with, for trying it again.
 func wishOfAttempt(a *attempt) wish {
@@ -105,6 +108,26 @@ func (s *Service) unavailable(x *exchange, l methods.Login, a *attempt, err erro
 		title: "The login could not be finished", text: unavailableText,
 		actions: s.againActions(wishOfAttempt(a)),
 	})
+}
+
+// busy answers a callback for which there is no room at the moment: 503. Nothing
+// has been used up, so that the same address works a little later.
+func (s *Service) busy(x *exchange, l methods.Login, a *attempt) {
+	s.loginFailed(x, l, resultUnavailable, errBusy)
+	s.refuse(x, failure{
+		status: http.StatusServiceUnavailable, message: "callback: service is temporarily unavailable",
+		title: "The login has to wait", text: "Many people are logging in at the moment. Please reload this page in a few seconds.",
+		actions: s.againActions(wishOfAttempt(a)),
+	})
+}
+
+// refuseEnded answers a login whose session the provider has ended before it had
+// begun.
+func (s *Service) refuseEnded(x *exchange, l methods.Login, a *attempt, err error) {
+	s.loginFailed(x, l, resultDenied, err)
+	f := s.callbackFailure("callback: session was ended by the provider", a)
+	f.text = "You were logged out at " + l.DisplayName() + " in the meantime. Please log in again."
+	s.refuse(x, f)
 }
 
 // goOn sends the browser on from a page of ours.

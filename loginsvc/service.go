@@ -39,7 +39,7 @@ type Config struct {
 	EnabledMethods []string
 	// AcceptCookies are the names of further cookies that the Identifier reads:
 	// while one of them is there, an invalid cookie of ours is not cleared, or
-	// the other one would be alone.
+	// the other one would be alone. A login and a logout remove them.
 	AcceptCookies []string
 	// StartedAt is when static tokens count as created: the start of the
 	// process. Zero leaves their times out.
@@ -99,8 +99,8 @@ type Options struct {
 	Logins []methods.Login
 }
 
-// A Service answers everything below /auth. It keeps no state, so that a reload
-// makes a new one. Safe for concurrent use.
+// A Service answers everything below /auth. It keeps nothing from one request to
+// the next, so that a reload makes a new one. Safe for concurrent use.
 type Service struct {
 	cfg        Config
 	log        *slog.Logger
@@ -121,6 +121,8 @@ type Service struct {
 	prefix string                   // of PublicURL's path, without a slash at the end
 	own    []string                 // our origin
 	routes []route
+	// places bound the callbacks under way, by provider as in byPath.
+	places map[string]chan struct{}
 	// methodList is the body of GET /auth/v1/method.
 	methodList any
 }
@@ -132,7 +134,8 @@ func New(cfg Config, o Options) (*Service, error) {
 		store: o.Store, identifier: o.Identifier, sealer: o.Attempts,
 		cookies: o.Cookies, targets: o.ReturnTargets, clientIP: o.ClientIP, pages: o.Pages,
 		admins: o.Admins, logins: slices.Clone(o.Logins), byPath: map[string]methods.Login{},
-		own: []string{browser.OriginOf(cfg.PublicURL)}, routes: routes(),
+		places: map[string]chan struct{}{},
+		own:    []string{browser.OriginOf(cfg.PublicURL)}, routes: routes(),
 	}
 	if err := s.complete(); err != nil {
 		return nil, err
@@ -150,6 +153,7 @@ func New(cfg Config, o Options) (*Service, error) {
 			errs = append(errs, errors.New("loginsvc: two providers are called "+at+"; rename one"))
 		}
 		s.byPath[at] = l
+		s.places[at] = make(chan struct{}, maxExchanges)
 	}
 	s.methodList = s.listMethods()
 	return s, errors.Join(errs...)

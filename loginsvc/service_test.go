@@ -27,6 +27,10 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/auth", 404, ""},
 		{"GET", "/auth//login", 404, ""},
 		{"GET", "/auth/login/x", 404, ""},
+		{"GET", "/auth/v1/tokens//", 404, ""}, // an empty segment is no id, and no name
+		{"DELETE", "/auth/v1/tokens//", 404, ""},
+		{"POST", "/auth/account/sessions//revoke", 404, ""},
+		{"GET", "/auth/v1/method/oidc//authorize", 404, ""},
 		{"GET", "/auth/v1/tokens/%2f", 401, ""},
 		{"GET", "/auth/%2e%2e/login", 404, ""},
 		{"GET", "/authlogin", 404, ""},

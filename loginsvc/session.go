@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,23 +16,14 @@ import (
 	"github.com/gateward/gateward/sessions"
 )
 
-const (
-	// maxUserAgent bounds what is kept of a User-Agent header, in bytes.
-	maxUserAgent = 256
-	// maxOld bounds the client tokens of one browser that a login replaces. A
-	// browser has one; more are somebody's games.
-	maxOld = 4
-)
+// maxUserAgent bounds what is kept of a User-Agent header, in bytes.
+const maxUserAgent = 256
 
-// begin ends the session that this browser had and makes a new one, with a
-// client token that never existed before, so that no token that was planted
-// before the login is worth anything after it.
-func (s *Service) begin(ctx context.Context, x *exchange, id gateward.Identity, t gateward.Tokens) (sessions.Session, gateward.Secret, error) {
-	for _, key := range s.presented(x) {
-		if err := s.store.Delete(ctx, sessions.IDOf(key)); err != nil {
-			return sessions.Session{}, gateward.Secret{}, fmt.Errorf("loginsvc: end former session: %w", err)
-		}
-	}
+// begin makes a new session, with a client token that never existed before, so
+// that no token that was planted before the login is worth anything after it,
+// and ends those that this browser had. If any of that fails, the browser keeps
+// what it had.
+func (s *Service) begin(ctx context.Context, x *exchange, a *attempt, id gateward.Identity, t gateward.Tokens) (sessions.Session, gateward.Secret, error) {
 	var random [32]byte
 	if _, err := io.ReadFull(s.random, random[:]); err != nil {
 		return sessions.Session{}, gateward.Secret{}, fmt.Errorf("loginsvc: make client token: %w", err)
@@ -52,7 +44,38 @@ func (s *Service) begin(ctx context.Context, x *exchange, id gateward.Identity, 
 	if err := s.store.Create(ctx, session); err != nil {
 		return sessions.Session{}, gateward.Secret{}, fmt.Errorf("loginsvc: keep session: %w", err)
 	}
+	if err := s.replaceOld(ctx, x, a, &session); err != nil {
+		// Nobody has the token yet: if this fails as well, the session is out of
+		// reach until it is over.
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTimeout)
+		defer cancel()
+		return sessions.Session{}, gateward.Secret{}, errors.Join(err, s.store.Delete(undo, session.ID))
+	}
 	return session, token, nil
+}
+
+// replaceOld ends the sessions that this browser had, unless the new one is over
+// already: then it returns [errEnded].
+func (s *Service) replaceOld(ctx context.Context, x *exchange, a *attempt, session *sessions.Session) error {
+	ended, err := s.endedSince(ctx, a.Login, session, x.now)
+	if err != nil {
+		return fmt.Errorf("loginsvc: look for logouts: %w", err)
+	}
+	if ended {
+		return errEnded
+	}
+	old := s.presented(x)
+	for _, id := range a.Old {
+		if !slices.Contains(old, id) {
+			old = append(old, id)
+		}
+	}
+	for _, id := range old {
+		if err := s.store.Delete(ctx, id); err != nil {
+			return fmt.Errorf("loginsvc: end former session: %w", err)
+		}
+	}
+	return nil
 }
 
 // userAgent is a User-Agent header as it is kept: text, and not too long.
@@ -60,16 +83,22 @@ func userAgent(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), maxUserAgent)], "")
 }
 
-// presented returns the keys of the client tokens in this browser's cookie.
-// Whoever holds a token may end its session, so that nothing else is asked.
-func (s *Service) presented(x *exchange) []sessions.Key {
-	var keys []sessions.Key
-	for _, c := range x.r.CookiesNamed(s.cookies.TokenName()) {
-		if sessions.IsClientToken(c.Value) && len(keys) < maxOld {
-			keys = append(keys, sessions.KeyOf([]byte(c.Value)))
+// presented returns the ids of the sessions whose client tokens this browser's
+// cookies carry, also of one that a check would not take from there. Whoever
+// holds a token may end its session, so that nothing else is asked. All of them
+// count, or one could be hidden behind others; the server bounds the header.
+func (s *Service) presented(x *exchange) []string {
+	var ids []string
+	seen := map[string]bool{}
+	for _, name := range append([]string{s.cookies.TokenName()}, s.cfg.AcceptCookies...) {
+		for _, c := range x.r.CookiesNamed(name) {
+			if sessions.IsClientToken(c.Value) && !seen[c.Value] {
+				seen[c.Value] = true
+				ids = append(ids, sessions.IDOf(sessions.KeyOf([]byte(c.Value))))
+			}
 		}
 	}
-	return keys
+	return ids
 }
 
 // session returns the live session that this browser's cookie carries. Errors
@@ -191,7 +220,20 @@ func (s *Service) alone(x *exchange) bool {
 	return len(x.r.CookiesNamed(s.cookies.TokenName())) == 1
 }
 
-func (s *Service) clearToken(x *exchange) { http.SetCookie(x.w, s.cookies.ClearToken()) }
+// clearToken removes the client token from the browser, under every name that it
+// is read from: what stayed would count from then on.
+func (s *Service) clearToken(x *exchange) {
+	http.SetCookie(x.w, s.cookies.ClearToken())
+	s.clearOthers(x)
+}
+
+// clearOthers removes whatever a client token would be read from beside our own
+// cookie.
+func (s *Service) clearOthers(x *exchange) {
+	for _, c := range s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies) {
+		http.SetCookie(x.w, c)
+	}
+}
 
 func byteValues(values []string) [][]byte {
 	all := make([][]byte, len(values))

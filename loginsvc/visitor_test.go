@@ -1,6 +1,8 @@
 package loginsvc_test
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -14,6 +16,8 @@ type visitor struct {
 	w       *world
 	jar     map[string]*http.Cookie // by name: there is one host; by the world's clock
 	headers http.Header
+	host    string          // the header Host, that of publicURL if ""
+	ctx     context.Context //nolint:containedctx // that of requests, the test's if nil
 }
 
 func (w *world) visitor() *visitor {
@@ -49,8 +53,14 @@ func (v *visitor) send(method, target string, headers http.Header, body string) 
 	}
 	base, _ := url.Parse(publicURL)
 	u = base.ResolveReference(u)
-	r := httptest.NewRequestWithContext(v.w.t.Context(), method, u.String(), strings.NewReader(body))
+	ctx := v.ctx
+	if ctx == nil {
+		ctx = v.w.t.Context()
+	}
+	r := httptest.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(body))
 	r.RemoteAddr = "192.0.2.1:4711"
+	r.URL.Scheme, r.URL.Host = "", "" // as a server has it
+	r.Host = cmp.Or(v.host, r.Host)
 	for _, h := range []http.Header{v.headers, headers} {
 		for name, values := range h {
 			r.Header[name] = values

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,13 @@ const (
 	maxStates = 16
 	// maxStateID bounds what names an attempt.
 	maxStateID = 64
-	// fliptPrefix is the one cookie prefix whose names never get another one in
-	// front: whoever chooses it wants Flipt's own names.
+	// fliptPrefix is the one cookie prefix with which the token's name never gets
+	// another one in front: whoever chooses it wants Flipt's own name.
 	fliptPrefix = "flipt"
+
+	// What a name begins with decides what browsers ask of the cookie.
+	hostPrefix   = "__Host-"
+	securePrefix = "__Secure-"
 )
 
 // CookieConfig is what decides about our cookies.
@@ -50,8 +55,9 @@ type CookieConfig struct {
 //
 // The name of the token's cookie says what a browser enforces for it: "__Host-"
 // for one that only our own host can set, "__Secure-" for one that belongs to a
-// parent domain (draft-ietf-httpbis-rfc6265bis §4.1.3). Attempt cookies never
-// leave our own host.
+// parent domain, and that every host below it can set by https
+// (draft-ietf-httpbis-rfc6265bis §4.1.3). Attempt cookies never leave our own
+// host, and no other can set them where they are secure.
 type Cookies struct {
 	token    string // name
 	state    string // name without the id
@@ -76,13 +82,15 @@ func NewCookies(c CookieConfig) *Cookies {
 		k.sameSite = http.SameSiteLaxMode
 	}
 	k.token, k.state = c.Prefix+"_client_token", c.Prefix+"_client_state_"
-	if c.Secure && c.Prefix != fliptPrefix {
-		k.state = "__Host-" + k.state
-		if k.domain == "" {
-			k.token = "__Host-" + k.token
-		} else {
-			k.token = "__Secure-" + k.token
-		}
+	switch {
+	case !c.Secure || c.Prefix == fliptPrefix:
+	case k.domain == "":
+		k.token = hostPrefix + k.token
+	default:
+		k.token = securePrefix + k.token
+	}
+	if c.Secure {
+		k.state = hostPrefix + k.state
 	}
 	return k
 }
@@ -97,6 +105,46 @@ func (k *Cookies) Token(value gateward.Secret, expires time.Time) *http.Cookie {
 
 // ClearToken returns the cookie that removes the client token.
 func (k *Cookies) ClearToken() *http.Cookie { return k.clear(k.tokenKind()) }
+
+// ClearOthers returns cookies that remove whatever else r carries where a client
+// token may be read from: everything under the accepted names, and what is called
+// like the token's cookie but belongs to our own host instead of the domain. Next
+// to a token that has just been set they would contradict it.
+func (k *Cookies) ClearOthers(r *http.Request, accepted []string) []*http.Cookie {
+	var all []*http.Cookie
+	if k.domain != "" && carries(r, k.token) {
+		all = append(all, k.clear(cookieKind{k.token, "", k.sameSite}))
+	}
+	for i, name := range accepted {
+		if name == k.token || slices.Contains(accepted[:i], name) || !carries(r, name) {
+			continue
+		}
+		all = append(all, k.clear(cookieKind{name, "", k.sameSite}))
+		if k.domain != "" && !hasNamePrefix(name, hostPrefix) {
+			all = append(all, k.clear(cookieKind{name, k.domain, k.sameSite}))
+		}
+	}
+	return all
+}
+
+// carries reports whether r has a cookie of this name, whatever its value, which
+// need not be one that net/http would return.
+func carries(r *http.Request, name string) bool {
+	for _, line := range r.Header["Cookie"] {
+		for pair := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ';' || c == ',' }) {
+			if n, _, _ := strings.Cut(pair, "="); strings.Trim(n, " \t") == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasNamePrefix reports whether browsers see the prefix in a cookie's name: they
+// compare without case.
+func hasNamePrefix(name, prefix string) bool {
+	return strings.HasPrefix(lowerASCII(name), lowerASCII(prefix))
+}
 
 // StateName returns the name of an attempt's cookie.
 func (k *Cookies) StateName(id string) string { return k.state + id }
@@ -129,8 +177,19 @@ func (k *Cookies) ClearState(id string) *http.Cookie { return k.clear(k.stateKin
 // be trusted.
 type StateCookie struct{ ID, Value string }
 
+// StateValues returns the values of the attempt cookies of r with this id. There
+// may be several, as somebody else may have set one.
+func (k *Cookies) StateValues(r *http.Request, id string) []string {
+	var all []string
+	for _, c := range r.CookiesNamed(k.StateName(id)) {
+		all = append(all, c.Value)
+	}
+	return all
+}
+
 // States returns the attempt cookies of r in its order, the first 16 at most.
-// The same id may be there more than once.
+// The same id may be there more than once. To find one of them, ask for its
+// [Cookies.StateValues]: that cannot be crowded out.
 func (k *Cookies) States(r *http.Request) []StateCookie {
 	var all []StateCookie
 	for _, c := range r.Cookies() {
@@ -190,7 +249,7 @@ func (k *Cookies) clear(kind cookieKind) *http.Cookie {
 func (k *Cookies) cookie(kind cookieKind, value string, expires time.Time, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure and SameSite are the configuration's; TestSEC_G02 says which ones follow
 		Name: kind.name, Value: value, Path: "/", Domain: kind.domain, Expires: expires, MaxAge: maxAge,
-		Secure: k.secure, HttpOnly: true, SameSite: kind.sameSite,
+		Secure: k.secure || hasNamePrefix(kind.name, hostPrefix) || hasNamePrefix(kind.name, securePrefix), HttpOnly: true, SameSite: kind.sameSite,
 	}
 }
 

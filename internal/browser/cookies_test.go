@@ -57,7 +57,13 @@ func TestSEC_G02_SetCookie(t *testing.T) {
 			name:  "Flipt's names",
 			c:     browser.CookieConfig{Prefix: "flipt", Domain: "example.com", PublicHost: "app.example.com", Secure: true},
 			token: "flipt_client_token=tok=; Path=/; Domain=example.com" + at + "; HttpOnly; Secure; SameSite=Lax",
-			state: "flipt_client_state_1=sealed; Path=/" + at + "; HttpOnly; Secure; SameSite=Lax",
+			state: "__Host-flipt_client_state_1=sealed; Path=/" + at + "; HttpOnly; Secure; SameSite=Lax",
+		},
+		{
+			name:  "Flipt's names, development",
+			c:     browser.CookieConfig{Prefix: "flipt", Domain: "localhost", PublicHost: "localhost"},
+			token: "flipt_client_token=tok=; Path=/" + at + "; HttpOnly; SameSite=Lax",
+			state: "flipt_client_state_1=sealed; Path=/" + at + "; HttpOnly; SameSite=Lax",
 		},
 		{
 			name:  "development",
@@ -82,6 +88,18 @@ func TestSEC_G02_SetCookie(t *testing.T) {
 			c:     browser.CookieConfig{Prefix: "gateward", Domain: "0.0.1", PublicHost: "127.0.0.1:80"},
 			token: "gateward_client_token=tok=; Path=/" + at + "; HttpOnly; SameSite=Lax",
 			state: "gateward_client_state_1=sealed; Path=/" + at + "; HttpOnly; SameSite=Lax",
+		},
+		{
+			name:  "IP address, secure", // no browser takes a part of one for a domain
+			c:     browser.CookieConfig{Prefix: "gateward", Domain: "0.0.1", PublicHost: "127.0.0.1", Secure: true},
+			token: "__Host-gateward_client_token=tok=; Path=/" + at + "; HttpOnly; Secure; SameSite=Lax",
+			state: "__Host-gateward_client_state_1=sealed; Path=/" + at + "; HttpOnly; Secure; SameSite=Lax",
+		},
+		{
+			name:  "below an IP address",
+			c:     browser.CookieConfig{Prefix: "gateward", Domain: "127.0.0.1", PublicHost: "app.127.0.0.1", Secure: true},
+			token: "__Host-gateward_client_token=tok=; Path=/" + at + "; HttpOnly; Secure; SameSite=Lax",
+			state: "__Host-gateward_client_state_1=sealed; Path=/" + at + "; HttpOnly; Secure; SameSite=Lax",
 		},
 		{
 			name:  "a domain that is not ours",
@@ -253,5 +271,96 @@ func TestSEC_D25_EveryAttemptHasItsCookie(t *testing.T) {
 	}
 	if got := k.States(&http.Request{}); len(got) != 0 {
 		t.Errorf("got %v from nothing", got)
+	}
+}
+
+// However many others are in front, the one that is asked for is found.
+func TestSEC_D02_AttemptsCannotBeCrowdedOut(t *testing.T) {
+	t.Parallel()
+	k := browser.NewCookies(browser.CookieConfig{Prefix: "gateward", Domain: "localhost", PublicHost: "localhost"})
+	var line []string
+	for i := range 100 {
+		line = append(line, k.StateName("x"+strings.Repeat("y", i%20))+"=planted")
+	}
+	line = append(line, k.StateName("one")+"=planted", k.StateName("one")+"=ours")
+	r := &http.Request{Header: http.Header{"Cookie": {strings.Join(line, "; ")}}}
+	if got, want := k.StateValues(r, "one"), []string{"planted", "ours"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := k.StateValues(r, "two"); len(got) != 0 {
+		t.Errorf("got %v for an attempt that is not there", got)
+	}
+}
+
+// After a login or logout only our own cookie counts, or none.
+func TestSEC_G06_OtherTokensAreRemoved(t *testing.T) {
+	t.Parallel()
+	at := func(host string) *url.URL { return &url.URL{Scheme: "https", Host: host, Path: "/"} }
+	for _, tt := range []struct {
+		name     string
+		c        browser.CookieConfig
+		accepted []string
+		set      []string // Set-Cookie lines of app.example.com, from before
+		cookie   string   // the Cookie header, if not what the jar says
+		want     int      // Set-Cookie lines
+		left     []string
+	}{
+		{
+			name: "host-only and for the domain", accepted: []string{"flipt_client_token", "old"},
+			c:   browser.CookieConfig{Prefix: "gateward", Domain: "example.com", PublicHost: "app.example.com", Secure: true},
+			set: []string{"flipt_client_token=a; Path=/", "old=b; Path=/; Domain=example.com", "app=c; Path=/"}, want: 4, left: []string{"app"},
+		},
+		{
+			name: "our own name, host-only", c: browser.CookieConfig{Prefix: "flipt", Domain: "example.com", PublicHost: "app.example.com", Secure: true},
+			set: []string{"flipt_client_token=a; Path=/"}, want: 1,
+		},
+		{
+			name: "own host", accepted: []string{"flipt_client_token", "flipt_client_token", "__Host-gateward_client_token", "absent"},
+			c:   browser.CookieConfig{Prefix: "gateward", Domain: "app.example.com", PublicHost: "app.example.com", Secure: true},
+			set: []string{"flipt_client_token=a; Path=/", "__Host-gateward_client_token=ours; Path=/; Secure"}, want: 1, left: []string{"__Host-gateward_client_token"},
+		},
+		{
+			name: "__Host- belongs to no domain", accepted: []string{"__HOST-old", "__Secure-old"},
+			c:   browser.CookieConfig{Prefix: "gateward", Domain: "example.com", PublicHost: "app.example.com"},
+			set: []string{"__HOST-old=a; Path=/; Secure", "__Secure-old=a; Path=/; Secure; Domain=example.com"}, want: 3,
+		},
+		{
+			name: "a value that net/http drops", accepted: []string{"old"},
+			c:      browser.CookieConfig{Prefix: "gateward", Domain: "app.example.com", PublicHost: "app.example.com", Secure: true},
+			cookie: `a=1;  old ="\`, want: 1,
+		},
+		{
+			name: "not carried", accepted: []string{"old"},
+			c:      browser.CookieConfig{Prefix: "gateward", Domain: "example.com", PublicHost: "app.example.com", Secure: true},
+			cookie: "xold=1; a=old=2; __Secure-gateward=1",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			jar, err := cookiejar.New(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := http.Response{Header: http.Header{"Set-Cookie": tt.set}}
+			jar.SetCookies(at("app.example.com"), answer.Cookies())
+			r := &http.Request{Header: http.Header{"Cookie": {tt.cookie}}}
+			for _, c := range jar.Cookies(at("app.example.com")) {
+				r.AddCookie(c)
+			}
+			got := browser.NewCookies(tt.c).ClearOthers(r, tt.accepted)
+			if len(got) != tt.want {
+				t.Errorf("got %v, want %d", got, tt.want)
+			}
+			for _, c := range got {
+				lower := strings.ToLower(c.Name)
+				if c.MaxAge >= 0 || strings.HasPrefix(lower, "__") && !c.Secure || strings.HasPrefix(lower, "__host-") && c.Domain != "" || c.Path != "/" {
+					t.Errorf("no browser would take %s", c)
+				}
+			}
+			jar.SetCookies(at("app.example.com"), got)
+			if left := names(jar.Cookies(at("app.example.com"))); !slices.Equal(left, tt.left) {
+				t.Errorf("got %v left, want %v", left, tt.left)
+			}
+		})
 	}
 }

@@ -76,7 +76,7 @@ func (t *ReturnTargets) Check(raw string) (target string, ok bool) {
 		}
 	}
 	path, query, hasQuery := strings.Cut(rest, "?")
-	if strings.HasPrefix(path, "//") || !isTargetPath(path) || !isTargetText(query) {
+	if !isTargetPath(path) || !isTargetText(query) {
 		return "/", false
 	}
 	b := appendEscaped([]byte(base), path)

@@ -193,6 +193,7 @@ func TestNewReturnTargets_Problems(t *testing.T) {
 		"", "app.example.com", "ftp://app.example.com", "https://", "https://*", "https://*.com", "https://*.", "https://a.*.example.com",
 		"https://*a.example.com", "https://app.example.com/", "https://app.example.com/x", "https://a@b", "https://app.example.com:x", "https://app.example.com:*",
 		"https://größe.example", "https://*.10.0.0.1", "https://127.1", "https://app.example.com.", "HTTPS://app.example.com", "https://a?b", "//app.example.com", "null",
+		"https://[::ffff:1.2.3.4]", "https://[::1%25lo]", "https://[0:0::1]", "https://[::1", "https://app.example.com:0443", "https://app.example.com:0",
 	}
 	_, err := browser.NewReturnTargets(&url.URL{Scheme: "https", Host: "app.example.com"}, append(bad, "https://Fine.example:8443", "https://*.fine.example", "http://[::1]:80"))
 	joined, ok := err.(interface{ Unwrap() []error })

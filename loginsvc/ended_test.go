@@ -1,0 +1,207 @@
+package loginsvc_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/loginsvc"
+)
+
+// logoutBy sends a logout token of google, by another replica, and returns the
+// answer's status.
+func (w *world) logoutBy(token string) int {
+	w.t.Helper()
+	other := &world{t: w.t, clock: w.now()}
+	var err error
+	if other.service, err = loginsvc.New(w.config, w.options); err != nil {
+		w.t.Fatal(err)
+	}
+	return post(other.visitor(), revokeAddress, form, url.Values{"logout_token": {token}}.Encode()).StatusCode
+}
+
+// The provider ends a session while the login that it belongs to is under way:
+// it is told so, and no session of that login begins, on whichever replica.
+func TestSEC_D23_LogoutDuringLogin(t *testing.T) {
+	t.Parallel()
+	none := ""
+	for _, tt := range []struct {
+		name, token string
+		sid         *string
+		lives       bool
+	}{
+		{name: "by sid", token: "sid=sid-ada jti=1"},
+		{name: "by subject", token: "sub=ada jti=1"},
+		{name: "by both", token: "sid=sid-ada sub=ada jti=1"},
+		{name: "by both, no sid known", token: "sid=other sub=ada jti=1", sid: &none},
+		{name: "by subject, no sid known", token: "sub=ada jti=1", sid: &none},
+		{name: "another session of the same person", token: "sid=other sub=ada jti=1", lives: true},
+		{name: "another sid", token: "sid=other jti=1", lives: true},
+		{name: "another person", token: "sub=bob jti=1", lives: true},
+	} {
+		for _, when := range []string{"exchange", "create"} {
+			t.Run(tt.name+", before the end of "+when, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.google.sid = tt.sid
+				v := w.visitor()
+				code, state := w.google.code(v.authorize(w.google, "?rd=/deep"))
+				logout := func() {
+					w.pass(3 * time.Second) // the provider takes its time
+					if status := w.logoutBy(tt.token); status != http.StatusOK {
+						t.Errorf("the logout: got %d", status)
+					}
+					w.pass(5*time.Second + 700*time.Millisecond)
+				}
+				switch when {
+				case "exchange":
+					w.google.during = logout
+				case "create":
+					w.store.before = func(_ context.Context, operation, _ string) error {
+						if operation == "create" {
+							w.store.before = nil
+							logout()
+						}
+						return nil
+					}
+				}
+				a := v.open(w.google.callback(code, state))
+				if tt.lives {
+					if a.StatusCode != http.StatusSeeOther || len(w.sessions()) != 1 {
+						t.Errorf("got %d, %d sessions", a.StatusCode, len(w.sessions()))
+					}
+					return
+				}
+				if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, "You were logged out at Google") || !strings.Contains(a.body, "rd=%2Fdeep") {
+					t.Errorf("got %d %s", a.StatusCode, a.body)
+				}
+				if len(w.sessions()) != 0 || v.token() != "" || len(v.states()) != 0 || w.metrics.last() != "google denied" {
+					t.Errorf("%d sessions, token %q, attempts %v, counted %q", len(w.sessions()), v.token(), v.states(), w.metrics.last())
+				}
+			})
+		}
+	}
+}
+
+// Whoever logs in again after a logout is not taken for the one who was logged
+// out, although nothing but a moment lies between them.
+func TestSEC_D23_LoginAfterLogout(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{50 * time.Millisecond, 400 * time.Millisecond, time.Second, 30 * time.Second} {
+		w := newWorld(t)
+		w.visitor().logIn(w.google, "")
+		if status := w.logoutBy("sub=ada jti=1"); status != http.StatusOK || len(w.sessions()) != 0 {
+			t.Fatalf("got %d, %d sessions", status, len(w.sessions()))
+		}
+		w.pass(after)
+		w.visitor().logIn(w.google, "")
+	}
+}
+
+// Who asks for notes at the same time leaves traces for a moment, as Redis cannot
+// keep a name for less than a millisecond. They hide no note and are none.
+func TestSEC_D23_TracesAreNoNotes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	taken := map[string]bool{}
+	w.store.before = func(_ context.Context, operation, name string) error {
+		if operation == "use" && strings.HasPrefix(name, "ended:") && !taken[name] {
+			taken[name] = true
+			return errTaken
+		}
+		return nil
+	}
+	w.visitor().logIn(w.google, "")
+	if len(taken) == 0 {
+		t.Error("nobody asked")
+	}
+	v := w.visitor()
+	code, state := w.google.code(v.authorize(w.google, ""))
+	w.google.during = func() {
+		w.pass(time.Second)
+		w.logoutBy("sid=sid-ada jti=1")
+	}
+	if a := v.open(w.google.callback(code, state)); a.StatusCode != http.StatusBadRequest || len(w.sessions()) != 0 {
+		t.Errorf("got %d, %d sessions", a.StatusCode, len(w.sessions()))
+	}
+}
+
+// A token that names a session and its person ends that session, and those of the
+// person of which no such name is known; not the others.
+func TestSEC_D23_SessionsWithoutSID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	login := func(sid, subject string, at *provider) *visitor {
+		at.sid, at.subject = &sid, subject
+		v := w.visitor()
+		v.logIn(at, "")
+		return v
+	}
+	named, other := login("one", "ada", w.google), login("two", "ada", w.google)
+	unnamed, bob, elsewhere := login("", "ada", w.google), login("", "bob", w.google), login("", "ada", w.corp)
+	if status := w.logoutBy("sid=one sub=ada jti=1"); status != http.StatusOK {
+		t.Errorf("got %d", status)
+	}
+	for name, tt := range map[string]struct {
+		v    *visitor
+		want int
+	}{"named": {named, 401}, "other sid": {other, 200}, "no sid": {unnamed, 401}, "another person": {bob, 200}, "another provider": {elsewhere, 200}} {
+		if a := tt.v.fetch(http.MethodGet, "/auth/v1/self"); a.StatusCode != tt.want {
+			t.Errorf("%s: got %d, want %d", name, a.StatusCode, tt.want)
+		}
+	}
+	if n := w.metrics.revocations["back_channel"]; n != 2 {
+		t.Errorf("counted %d, want 2", n)
+	}
+}
+
+// The token is used up when the sessions are deleted, and the provider comes only
+// once: a fault that passes, and a provider that hangs up, change nothing.
+func TestSEC_D23_DeletesInTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		faults   int
+		hangsUp  bool
+		status   int
+		sessions int
+	}{
+		{"no fault", 0, false, 200, 0},
+		{"one fault", 1, false, 200, 0},
+		{"two faults", 2, false, 200, 0},
+		{"three faults", 3, false, 503, 1},
+		{"hangs up", 0, true, 200, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.visitor().logIn(w.google, "")
+			faults := tt.faults
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.store.before = func(ctx context.Context, operation, _ string) error {
+				if operation != "delete where" {
+					return nil
+				}
+				if faults--; faults >= 0 {
+					return fmt.Errorf("test: %w", gateward.ErrUnavailable)
+				}
+				if tt.hangsUp {
+					cancel()
+				}
+				return ctx.Err()
+			}
+			provider := w.visitor()
+			provider.ctx = ctx
+			a := post(provider, revokeAddress, form, url.Values{"logout_token": {"sub=ada jti=1"}}.Encode())
+			if a.StatusCode != tt.status || len(w.sessions()) != tt.sessions {
+				t.Errorf("got %d, %d sessions, want %d, %d", a.StatusCode, len(w.sessions()), tt.status, tt.sessions)
+			}
+		})
+	}
+}
