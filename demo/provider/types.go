@@ -82,7 +82,7 @@ func (c client) GrantTypes() []oidc.GrantType {
 
 func (c client) IsScopeAllowed(scope string) bool { return scope == "groups" }
 
-func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive // the library calls it so
+func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive,staticcheck // the library calls it so
 	return func(scopes []string) []string { return scopes }
 }
 

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gateward/gateward/envoy/envoytest"
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/launcher/flags"
 	"github.com/go-rod/rod/lib/proto"
+
+	"github.com/gateward/gateward/envoy/envoytest"
 )
 
 // patience is how long a page may take on a busy machine.
