@@ -174,13 +174,15 @@ type watchedStore struct {
 	sessions.Backend
 	writes atomic.Int64
 	down   atomic.Bool
-	// before is called before an operation, "create", "delete", "delete where" or
-	// "use", unless nil. An error takes its place.
+	// before is called before an operation, "create", "delete", "delete where",
+	// "use", "mark" or "marked", unless nil. An error takes its place.
 	before func(ctx context.Context, operation, name string) error
 }
 
 func (s *watchedStore) begin(ctx context.Context, operation, name string) error {
-	s.writes.Add(1)
+	if operation != "marked" {
+		s.writes.Add(1)
+	}
 	if err := s.fault(); err != nil || s.before == nil {
 		return err
 	}
@@ -238,17 +240,25 @@ func (s *watchedStore) List(ctx context.Context, f sessions.Filter, limit int, t
 }
 
 func (s *watchedStore) Use(ctx context.Context, name string, until time.Time) (bool, error) {
-	switch err := s.begin(ctx, "use", name); {
-	case errors.Is(err, errTaken):
-		return false, nil
-	case err != nil:
+	if err := s.begin(ctx, "use", name); err != nil {
 		return false, err
 	}
 	return s.Backend.Use(ctx, name, until)
 }
 
-// errTaken makes a name that is used count as used before.
-var errTaken = errors.New("test: name is taken")
+func (s *watchedStore) Mark(ctx context.Context, name string, at, until time.Time) error {
+	if err := s.begin(ctx, "mark", name); err != nil {
+		return err
+	}
+	return s.Backend.Mark(ctx, name, at, until)
+}
+
+func (s *watchedStore) Marked(ctx context.Context, name string) (time.Time, error) {
+	if err := s.begin(ctx, "marked", name); err != nil {
+		return time.Time{}, err
+	}
+	return s.Backend.Marked(ctx, name)
+}
 
 // An identifier does what the check path does, for sessions and two static
 // tokens, "boss" and "ci".

@@ -51,6 +51,7 @@ type Store interface {
 	sessions.Store
 	sessions.Registry
 	sessions.Once
+	sessions.Marks
 }
 
 // An Identifier tells whose request it is, by the same extraction, methods and

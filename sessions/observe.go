@@ -18,6 +18,8 @@ const (
 	OpDeleteWhere = "delete_where"
 	OpCount       = "count"
 	OpUse         = "use"
+	OpMark        = "mark"
+	OpMarked      = "marked"
 	OpAcquire     = "acquire"
 	OpRenew       = "renew"
 	OpRelease     = "release"
@@ -31,7 +33,7 @@ const (
 func Operations() []string {
 	return []string{
 		OpCreate, OpGet, OpTouch, OpReplace, OpExpire, OpDelete, OpList, OpDeleteWhere, OpCount,
-		OpUse, OpAcquire, OpRenew, OpRelease, OpPublish, OpKey, OpPing,
+		OpUse, OpMark, OpMarked, OpAcquire, OpRenew, OpRelease, OpPublish, OpKey, OpPing,
 	}
 }
 
@@ -109,6 +111,16 @@ func (b *observed) Count(ctx context.Context) (_ map[string]int, err error) {
 func (b *observed) Use(ctx context.Context, name string, until time.Time) (_ bool, err error) {
 	defer b.o.observing(OpUse)(&err)
 	return b.Backend.Use(ctx, name, until)
+}
+
+func (b *observed) Mark(ctx context.Context, name string, at, until time.Time) (err error) {
+	defer b.o.observing(OpMark)(&err)
+	return b.Backend.Mark(ctx, name, at, until)
+}
+
+func (b *observed) Marked(ctx context.Context, name string) (_ time.Time, err error) {
+	defer b.o.observing(OpMarked)(&err)
+	return b.Backend.Marked(ctx, name)
 }
 
 func (b *observed) Acquire(ctx context.Context, name string, ttl time.Duration) (_ Lease, err error) {

@@ -63,6 +63,8 @@ func (b *slow) Publish(context.Context, sessions.Revocation) error        { retu
 func (b *slow) Key(context.Context, string) ([]byte, error)               { return nil, b.fail() }
 func (b *slow) Count(context.Context) (map[string]int, error)             { return nil, b.fail() }
 func (b *slow) Use(context.Context, string, time.Time) (bool, error)      { return false, b.fail() }
+func (b *slow) Mark(context.Context, string, time.Time, time.Time) error  { return b.fail() }
+func (b *slow) Marked(context.Context, string) (at time.Time, _ error)    { return at, b.fail() }
 func (b *slow) DeleteWhere(context.Context, sessions.Filter) (int, error) {
 	return 0, b.fail()
 }
@@ -97,7 +99,7 @@ func TestObserve_TellsNameErrorAndTime(t *testing.T) {
 	errs := []error{
 		o.Create(ctx, sessions.Session{}), second(o.Get(ctx, "")), o.Touch(ctx, "", b.now), o.Replace(ctx, sessions.Session{}),
 		o.Expire(ctx, "", b.now), o.Delete(ctx, ""), second(o.List(ctx, sessions.Filter{}, 1, "")), second(o.DeleteWhere(ctx, sessions.Filter{})),
-		second(o.Count(ctx)), second(o.Use(ctx, "", b.now)),
+		second(o.Count(ctx)), second(o.Use(ctx, "", b.now)), o.Mark(ctx, "", b.now, b.now), second(o.Marked(ctx, "")),
 	}
 	l, err := o.Acquire(ctx, "", time.Second)
 	if l != nil {

@@ -32,6 +32,7 @@ type Backend interface {
 	Store
 	Registry
 	Once
+	Marks
 	Leaser
 	Bus
 	Keys
@@ -131,6 +132,16 @@ type Once interface {
 	// Use reports whether name has not been used before. Exactly one of several
 	// callers hears true, on whichever replica. The name is forgotten after until.
 	Use(ctx context.Context, name string, until time.Time) (first bool, err error)
+}
+
+// Marks remembers when something last happened, for every replica to ask.
+type Marks interface {
+	// Mark notes that name happened at the given time, kept to the microsecond, and
+	// forgets it after until. A later time stays, and so does a later until.
+	Mark(ctx context.Context, name string, at, until time.Time) error
+	// Marked returns when name happened last, the zero time if nobody has marked it
+	// or it is forgotten.
+	Marked(ctx context.Context, name string) (time.Time, error)
 }
 
 // A Leaser sees to it that one of several replicas does something.

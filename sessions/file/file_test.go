@@ -204,6 +204,7 @@ func TestReopen(t *testing.T) {
 	if first, err := s.Use(ctx, "once", now.Add(time.Hour)); !first || err != nil {
 		t.Errorf("use: got %v, %v", first, err)
 	}
+	wantErr(t, "mark", s.Mark(ctx, "out", now, now.Add(time.Hour)), nil)
 	key, err := s.Key(ctx, "a")
 	wantErr(t, "key", err, nil)
 	before := s.Kept()
@@ -228,6 +229,9 @@ func TestReopen(t *testing.T) {
 	}
 	if first, err := s.Use(ctx, "once", now.Add(time.Hour)); first || err != nil {
 		t.Errorf("use again: got %v, %v", first, err)
+	}
+	if at, err := s.Marked(ctx, "out"); !at.Equal(now) || err != nil {
+		t.Errorf("marked: got %v, %v, want %v", at, err, now)
 	}
 	if again, err := s.Key(ctx, "a"); err != nil || string(again) != string(key) {
 		t.Errorf("key: not the same: %v", err)
@@ -259,13 +263,14 @@ func TestSweep(t *testing.T) {
 	for name, until := range map[string]time.Duration{"a": 10 * time.Minute, "b": 24 * time.Hour} {
 		_, err := s.Use(ctx, name, start.Add(until))
 		wantErr(t, "use", err, nil)
+		wantErr(t, "mark", s.Mark(ctx, name, start, start.Add(until)), nil)
 	}
 	check := func(kept, names int) {
 		t.Helper()
 		s.Sweep()
 		got := s.Kept()
 		for bucket, want := range map[string]int{
-			"sessions": kept, "created": kept, "principals": kept, "sids": kept, "deadlines": kept, "methods": min(kept, 1), "used": names,
+			"sessions": kept, "created": kept, "principals": kept, "sids": kept, "deadlines": kept, "methods": min(kept, 1), "used": names, "marks": names,
 		} {
 			if got[bucket] != want {
 				t.Errorf("%v: %s: got %d keys, want %d", clock().Sub(start), bucket, got[bucket], want)

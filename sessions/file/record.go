@@ -24,11 +24,12 @@ const (
 	inDeadline  = "deadlines"  // time, id: by the record, it is over then
 	inMethods   = "methods"    // method → number of sessions
 	inUsed      = "used"       // hash of name → until when
+	inMarks     = "marks"      // hash of name → when it happened, until when
 	inKeys      = "keys"       // name → secret
 )
 
 func buckets() []string {
-	return []string{inSessions, inCreated, inPrincipal, inSID, inDeadline, inMethods, inUsed, inKeys}
+	return []string{inSessions, inCreated, inPrincipal, inSID, inDeadline, inMethods, inUsed, inMarks, inKeys}
 }
 
 // bucket returns one of the buckets, all of which Open has made.

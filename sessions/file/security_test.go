@@ -191,6 +191,7 @@ func written(t *testing.T, token gateward.Secret) (content []byte, one sessions.
 	wantErr(t, "touch", s.Touch(t.Context(), one.ID, start.Add(1)), nil)
 	_, err := s.Use(t.Context(), "state-51f2c9", start.Add(1))
 	wantErr(t, "use", err, nil)
+	wantErr(t, "mark", s.Mark(t.Context(), "mark-51f2c9", start, start.Add(1)), nil)
 	closed(t, s)
 	content, err = os.ReadFile(path)
 	wantErr(t, "read", err, nil)
@@ -206,9 +207,9 @@ func TestSEC_G01_NoClientTokenInTheFile(t *testing.T) {
 	rand.Read(random[:])
 	token := sessions.ClientToken(random)
 	content, _ := written(t, token)
-	for _, part := range []string{token.Reveal(), token.Reveal()[:16], string(random[:]), hex.EncodeToString(random[:]), "state-51f2c9"} {
+	for _, part := range []string{token.Reveal(), token.Reveal()[:16], string(random[:]), hex.EncodeToString(random[:]), "state-51f2c9", "mark-51f2c9"} {
 		if bytes.Contains(content, []byte(part)) {
-			t.Error("the file contains a client token, or a name that was used")
+			t.Error("the file contains a client token, or a name that was used or marked")
 		}
 	}
 }

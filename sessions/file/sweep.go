@@ -24,7 +24,7 @@ func (s *Store) sweep(ctx context.Context) {
 		default:
 		}
 	}
-	if s.transact(s.sweepUsed) == nil {
+	if s.transact(s.sweepNames) == nil {
 		s.leases.Sweep()
 	}
 }
@@ -73,12 +73,24 @@ func (s *Store) sweepOne(ctx context.Context, tx *bbolt.Tx, noted []byte) error 
 	return bucket(tx, inDeadline).Put(ordered(nil, f.deadline(), b), nil)
 }
 
-// sweepUsed forgets the names whose time is over.
-func (s *Store) sweepUsed(tx *bbolt.Tx) error {
-	used, now := bucket(tx, inUsed), s.o.Now()
+// sweepNames forgets the used names and the marks whose time is over.
+func (s *Store) sweepNames(tx *bbolt.Tx) error {
+	now := s.o.Now()
+	err := sweepBucket(bucket(tx, inUsed), func(v []byte) bool { return len(v) != 8 || !now.Before(moment(v)) })
+	if err != nil {
+		return err
+	}
+	return sweepBucket(bucket(tx, inMarks), func(v []byte) bool {
+		_, until, ok := parseMark(v)
+		return !ok || !now.Before(until)
+	})
+}
+
+// sweepBucket removes what is over, by its value.
+func sweepBucket(b *bbolt.Bucket, isOver func(v []byte) bool) error {
 	var over [][]byte
-	err := used.ForEach(func(k, v []byte) error {
-		if len(v) != 8 || !now.Before(moment(v)) {
+	err := b.ForEach(func(k, v []byte) error {
+		if isOver(v) {
 			over = append(over, bytes.Clone(k))
 		}
 		return nil
@@ -87,7 +99,7 @@ func (s *Store) sweepUsed(tx *bbolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		err = used.Delete(k)
+		err = b.Delete(k)
 	}
 	return err
 }

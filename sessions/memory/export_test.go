@@ -15,6 +15,22 @@ func (s *Store) Sizes() (kept, used, held int) {
 	return s.table.len(), len(s.used), s.leases.Len()
 }
 
+// Marks returns the number of marks.
+func (s *Store) Marks() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.marks)
+}
+
+// MarkAll fills the memory of marks with ones that last until then.
+func (s *Store) MarkAll(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.marks); i < maxMarks; i++ {
+		s.marks[strconv.Itoa(i)] = mark{until: until}
+	}
+}
+
 // UseUp fills the memory of used names with ones that last until then.
 func (s *Store) UseUp(until time.Time) {
 	s.mu.Lock()

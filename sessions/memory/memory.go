@@ -55,6 +55,7 @@ type Store struct {
 	mu    sync.RWMutex // over everything below
 	table table
 	used  map[string]time.Time // by name, until when
+	marks map[string]mark
 	keys  map[string][]byte
 
 	stop func()
@@ -65,7 +66,7 @@ func New(o Options) *Store {
 	if o.MaxSessions <= 0 {
 		o.MaxSessions = DefaultMaxSessions
 	}
-	s := &Store{o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]time.Time{}, keys: map[string][]byte{}}
+	s := &Store{o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]time.Time{}, marks: map[string]mark{}, keys: map[string][]byte{}}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	s.stop = sync.OnceFunc(func() {
 		close(stop)
@@ -314,6 +315,7 @@ func (s *Store) sweep() {
 			delete(s.used, name)
 		}
 	}
+	s.sweepMarks(now)
 	s.mu.Unlock()
 	s.leases.Sweep()
 }

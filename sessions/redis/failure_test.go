@@ -237,6 +237,17 @@ func TestLostAnswers(t *testing.T) {
 				}
 			},
 		},
+		"mark": {
+			func(sessions.Session) string { return "gateward:m:" },
+			func(t *testing.T, s *redis.Store, made sessions.Session) {
+				if err := s.Mark(ctx, "a", made.CreatedAt, time.Now().Add(time.Minute)); err != nil {
+					t.Errorf("mark: %v", err)
+				}
+				if at, err := s.Marked(ctx, "a"); !at.Equal(made.CreatedAt.Truncate(time.Microsecond)) || err != nil {
+					t.Errorf("marked: got %v, %v, want %v", at, err, made.CreatedAt)
+				}
+			},
+		},
 		"acquire": {
 			func(sessions.Session) string { return "gateward:l:" },
 			func(t *testing.T, s *redis.Store, _ sessions.Session) {

@@ -29,8 +29,9 @@ func (n names) index(name string) (members, due string) {
 // methods holds the methods that there are sessions of.
 func (n names) methods() string { return n.prefix + ":methods" }
 
-// A name of something used once, or of a lease, may hold something secret.
+// A name of something used once, marked, or of a lease, may hold something secret.
 func (n names) once(name string) string  { return n.prefix + ":o:" + hash(name) }
+func (n names) mark(name string) string  { return n.prefix + ":m:" + hash(name) }
 func (n names) lease(name string) string { return n.prefix + ":l:" + hash(name) }
 
 func (n names) key(name string) string { return n.prefix + ":k:" + url.QueryEscape(name) }

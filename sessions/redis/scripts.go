@@ -31,6 +31,7 @@ type scripts struct {
 	indexAdd, indexAfter, indexSettle      *script
 	note                                   *script
 	take, renew, release, key              *script
+	mark                                   *script
 	publish                                *script
 }
 
@@ -41,7 +42,7 @@ func newScripts() *scripts {
 		indexAdd: newScript(indexAddScript), indexAfter: newScript(indexAfterScript),
 		indexSettle: newScript(indexSettleScript), note: newScript(noteScript),
 		take: newScript(takeScript), renew: newScript(renewScript), release: newScript(releaseScript),
-		key: newScript(keyScript), publish: newScript(publishScript),
+		key: newScript(keyScript), mark: newScript(markScript), publish: newScript(publishScript),
 	}
 }
 
@@ -178,6 +179,13 @@ return 1`
 	// Arguments: nonce.
 	releaseScript = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1`
+
+	// Arguments: at ttl.
+	markScript = `
+local v = redis.call('GET', KEYS[1])
+if not v or num(v) < num(ARGV[1]) then v = ARGV[1] end
+redis.call('SET', KEYS[1], v, 'PX', string.format('%.0f', math.max(num(ARGV[2]), redis.call('PTTL', KEYS[1]))))
 return 1`
 
 	// Arguments: channel message. The key only decides where it is published.

@@ -49,6 +49,9 @@ func exercise(t *testing.T, s *redis.Store) (left []sessions.Session, tokens []s
 	ok(s.Delete(ctx, left[4].ID))
 	_, err := s.Use(ctx, "state-of-an-attempt", time.Now().Add(time.Minute))
 	ok(err)
+	ok(s.Mark(ctx, "logout-of-somebody", time.Now(), time.Now().Add(time.Minute)))
+	_, err = s.Marked(ctx, "logout-of-somebody")
+	ok(err)
 	l, err := s.Acquire(ctx, left[0].ID, time.Minute)
 	ok(err)
 	_, err = l.Renew(ctx, time.Minute)
@@ -112,7 +115,7 @@ func TestSEC_G14_EveryKeyHasPrefixAndTTL(t *testing.T) {
 	c := client(t, server)
 	exercise(t, open(t, single(server.Addr), redis.Options{GracePeriod: time.Hour}))
 	keys, _ := everything(t, c)
-	if len(keys) < 12 {
+	if len(keys) < 13 {
 		t.Errorf("there are only %d keys: %v", len(keys), keys)
 	}
 	for _, k := range keys {
@@ -167,7 +170,7 @@ func TestSEC_G01_D17_DumpHoldsNoToken(t *testing.T) {
 	_, tokens := exercise(t, s)
 	_, text := everything(t, c)
 	forbidden := append([]string{
-		accessToken, refreshToken, idToken, email, "ada", "grace", "op.example.com", "sid-1", "sid-2", "state-of-an-attempt",
+		accessToken, refreshToken, idToken, email, "ada", "grace", "op.example.com", "sid-1", "sid-2", "state-of-an-attempt", "logout-of-somebody",
 	}, tokens...)
 	for _, token := range tokens {
 		raw, err := base64.URLEncoding.DecodeString(token)
@@ -337,6 +340,8 @@ func everythingFails(t *testing.T, s *redis.Store, made sessions.Session) {
 		"delete where": func() error { _, err := s.DeleteWhere(ctx, sessions.Filter{Method: "oidc"}); return err },
 		"count":        func() error { _, err := s.Count(ctx); return err },
 		"use":          func() error { _, err := s.Use(ctx, "a", time.Now().Add(time.Minute)); return err },
+		"mark":         func() error { return s.Mark(ctx, "a", time.Now(), time.Now().Add(time.Minute)) },
+		"marked":       func() error { _, err := s.Marked(ctx, "a"); return err },
 		"acquire":      func() error { _, err := s.Acquire(ctx, "a", time.Minute); return err },
 		"key":          func() error { _, err := s.Key(ctx, "another"); return err },
 		"publish":      func() error { return s.Publish(ctx, sessions.Revocation{All: true}) },

@@ -32,6 +32,8 @@ func canceled(t *testing.T, f *fixture) {
 		"delete where": func() error { _, err := f.DeleteWhere(ctx, sessions.Filter{Method: "none"}); return err },
 		"count":        func() error { _, err := f.Count(ctx); return err },
 		"use":          func() error { _, err := f.Use(ctx, "a", f.clock.now().Add(time.Minute)); return err },
+		"mark":         func() error { return f.Mark(ctx, "a", f.clock.now(), f.clock.now().Add(time.Minute)) },
+		"marked":       func() error { _, err := f.Marked(ctx, "a"); return err },
 		"acquire":      func() error { _, err := f.Acquire(ctx, "a", time.Minute); return err },
 		"key":          func() error { _, err := f.Key(ctx, "a"); return err },
 		"ping":         func() error { return f.Ping(ctx) },

@@ -15,6 +15,8 @@ func sharedChecks() []check {
 		{name: "SharedSessions", run: sharedSessions},
 		{name: "SharedReplaceOneWins", run: sharedReplace},
 		{name: "SharedUse", run: func(t *testing.T, f *fixture) { useOneOfMany(t, f.Backend, f.other) }},
+		{name: "SharedMark", run: sharedMark},
+		{name: "SharedMarkLatestOfManyStays", run: func(t *testing.T, f *fixture) { markOfMany(t, f.clock, f.Backend, f.other) }},
 		{name: "SharedLease", run: func(t *testing.T, f *fixture) { leaseOneOfMany(t, f.Backend, f.other) }},
 		{name: "SharedLeaseLost", run: sharedLeaseLost, storageClock: true},
 		{name: "SharedKey", run: func(t *testing.T, f *fixture) { keyOfMany(t, f.Backend, f.other) }},
@@ -50,6 +52,14 @@ func sharedReplace(t *testing.T, f *fixture) {
 	if n := won.Load(); n != 1 {
 		t.Errorf("%d won, want 1", n)
 	}
+}
+
+func sharedMark(t *testing.T, f *fixture) {
+	now := f.clock.now()
+	mark(t, f.Backend, "a", now, now.Add(time.Hour))
+	marked(t, f.other, "a", now)
+	mark(t, f.other, "a", now.Add(time.Second), now.Add(time.Hour))
+	marked(t, f.Backend, "a", now.Add(time.Second))
 }
 
 func sharedLeaseLost(t *testing.T, f *fixture) {

@@ -50,7 +50,7 @@ type check struct {
 // which is closed at the end. The checks run in parallel if t does.
 func Run(t *testing.T, newBackend func(t *testing.T, o Options) sessions.Backend) {
 	t.Helper()
-	for _, c := range slices.Concat(storeChecks(), replaceChecks(), registryChecks(), filterChecks(), coordinationChecks(), busChecks(), generalChecks()) {
+	for _, c := range slices.Concat(storeChecks(), replaceChecks(), registryChecks(), filterChecks(), coordinationChecks(), markChecks(), busChecks(), generalChecks()) {
 		t.Run(c.name, func(t *testing.T) {
 			k := newClock()
 			f := &fixture{clock: k, Backend: newBackend(t, k.options())}
