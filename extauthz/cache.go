@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,11 @@ func keyOf(scheme gateward.Scheme, value []byte) cacheKey {
 }
 
 const cacheShards = 64
+
+// An instant is a moment by two clocks, in nanoseconds since 1970. steady only
+// goes forward, and says how old something is; wall may be set, and says what an
+// expiry date means.
+type instant struct{ steady, wall int64 }
 
 // A cache keeps what credentials turned out to be: identities until they or
 // their time to live expire, refusals for a short while. Both are bounded, and
@@ -64,11 +70,14 @@ type cacheSlot struct {
 	// session: the identity can be revoked.
 	session bool
 	used    atomic.Bool
-	// began is when the verification began, expires when the entry ends, both
-	// in nanoseconds since the epoch.
-	began, expires int64
-	value          *resolved
+	span
+	value *resolved
 }
+
+// A span is how long an entry is used: began is when the verification began, by
+// the steady clock; ends is when the identity has to be looked at again, by the
+// wall clock.
+type span struct{ began, ends int64 }
 
 type refusedEntry struct {
 	expires int64
@@ -92,13 +101,13 @@ func (c *cache) shard(k *cacheKey) *cacheShard { return &c.shards[k.hash[0]%cach
 
 // get returns what the credential is known to be at now, or nil; and the
 // generation that put wants to be told if it is found out after this.
-func (c *cache) get(k *cacheKey, now int64) (*resolved, uint64) {
+func (c *cache) get(k *cacheKey, now instant) (*resolved, uint64) {
 	s := c.shard(k)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if i, ok := s.index[*k]; ok && now < s.slots[i].expires {
+	if i, ok := s.index[*k]; ok && now.steady-s.slots[i].began < c.ttl && now.wall < s.slots[i].ends {
 		slot := &s.slots[i]
-		if slot.session && c.stale(slot.began, now) {
+		if slot.session && c.stale(slot.began, now.steady) {
 			return nil, s.generation
 		}
 		if !slot.used.Load() { // a shared cache line is written only when it must be
@@ -113,7 +122,7 @@ func (c *cache) get(k *cacheKey, now int64) (*resolved, uint64) {
 	if !ok {
 		e, ok = s.fading[*k]
 	}
-	if !ok || now >= e.expires {
+	if !ok || now.steady >= e.expires {
 		return nil, s.generation
 	}
 	return e.value, s.generation
@@ -125,32 +134,32 @@ func (c *cache) get(k *cacheKey, now int64) (*resolved, uint64) {
 //
 // A refusal may be kept although a session came to be meanwhile: its client
 // token is random and new, so nobody has presented it before.
-func (c *cache) put(k *cacheKey, r *resolved, generation uint64, began int64) {
+func (c *cache) put(k *cacheKey, r *resolved, generation uint64, began instant) {
 	s := c.shard(k)
 	if s.limit == 0 {
 		return
 	}
 	if r.reason != ReasonIdentified {
 		if r.reason.Outcome() == OutcomeDeny && c.negativeTTL > 0 {
-			s.putRefused(k, refusedEntry{began + c.negativeTTL, r})
+			s.putRefused(k, refusedEntry{began.steady + c.negativeTTL, r})
 		}
 		return
 	}
-	expires := began + c.ttl
+	ends := int64(math.MaxInt64)
 	for _, end := range [...]time.Time{r.identity.Expiry, r.identity.FreshUntil} {
 		// Compared as times: the nanoseconds of a date far away overflow.
-		if end.IsZero() || !end.Before(time.Unix(0, expires)) {
+		if end.IsZero() || !end.Before(time.Unix(0, ends)) {
 			continue
 		}
-		if !end.After(time.Unix(0, began)) {
+		if !end.After(time.Unix(0, began.wall)) {
 			return
 		}
-		expires = end.UnixNano()
+		ends = end.UnixNano()
 	}
-	s.putIdentified(k, r, generation, began, expires)
+	s.putIdentified(k, r, generation, span{began.steady, ends})
 }
 
-func (s *cacheShard) putIdentified(k *cacheKey, r *resolved, generation uint64, began, expires int64) {
+func (s *cacheShard) putIdentified(k *cacheKey, r *resolved, generation uint64, used span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := r.revocable()
@@ -171,7 +180,7 @@ func (s *cacheShard) putIdentified(k *cacheKey, r *resolved, generation uint64, 
 	}
 	s.index[*k] = i
 	slot := &s.slots[i]
-	slot.key, slot.session, slot.began, slot.expires, slot.value = *k, session, began, expires, r
+	slot.key, slot.session, slot.span, slot.value = *k, session, used, r
 	slot.used.Store(false)
 }
 

@@ -15,9 +15,12 @@ func testKey(s string) cacheKey {
 	return k
 }
 
+// at is an instant when both clocks agree.
+func at(n int64) instant { return instant{n, n} }
+
 // held is what the cache has.
 func held(c *cache, k *cacheKey, now int64) *resolved {
-	r, _ := c.get(k, now)
+	r, _ := c.get(k, at(now))
 	return r
 }
 
@@ -60,7 +63,7 @@ func TestSEC_K02_NeverBeyondExpiry(t *testing.T) {
 		"refused":         {refused, 2 * time.Second},
 	} {
 		k := testKey(name)
-		c.put(&k, x.value, 0, now.UnixNano())
+		c.put(&k, x.value, 0, at(now.UnixNano()))
 		if got := held(c, &k, now.Add(x.lives-1).UnixNano()); x.lives > 0 && got != x.value {
 			t.Errorf("%s: gone before its time", name)
 		}
@@ -76,7 +79,7 @@ func TestSEC_K03_NoCredentialIsKept(t *testing.T) {
 	const canary = "c4n4ry-credential"
 	c := newCache(Cache{Size: 100, TTL: time.Minute, NegativeTTL: time.Minute})
 	k := testKey(canary)
-	c.put(&k, identified(time.Time{}), 0, 0)
+	c.put(&k, identified(time.Time{}), 0, at(0))
 	if text := fmt.Sprintf("%+v %s", c.shard(&k), k.hash[:]); strings.Contains(text, canary) {
 		t.Error("the credential is in the cache")
 	}
@@ -91,7 +94,7 @@ func TestSEC_K04_FaultsAreNotKept(t *testing.T) {
 			continue
 		}
 		k := testKey(reason.String())
-		c.put(&k, &resolved{reason: reason, err: errors.New("x")}, 0, 0)
+		c.put(&k, &resolved{reason: reason, err: errors.New("x")}, 0, at(0))
 		if held(c, &k, 1) != nil {
 			t.Errorf("%v was kept", reason)
 		}
@@ -110,7 +113,7 @@ func TestSEC_K05_FloodDoesNotEvict(t *testing.T) {
 	keys := make([]cacheKey, hot)
 	for i := range keys {
 		keys[i] = testKey(fmt.Sprint("hot", i))
-		c.put(&keys[i], identified(time.Time{}), 0, 0)
+		c.put(&keys[i], identified(time.Time{}), 0, at(0))
 	}
 	hits := func() (n int) {
 		for i := range keys {
@@ -122,14 +125,14 @@ func TestSEC_K05_FloodDoesNotEvict(t *testing.T) {
 	}
 	for i := range 200_000 {
 		k := testKey(fmt.Sprint("garbage", i))
-		c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0, 0)
+		c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0, at(0))
 	}
 	if n := hits(); n != hot {
 		t.Errorf("after a flood of garbage %d of %d are left", n, hot)
 	}
 	for i := range 50_000 {
 		k := testKey(fmt.Sprint("cold", i))
-		c.put(&k, identified(time.Time{}), 0, 0)
+		c.put(&k, identified(time.Time{}), 0, at(0))
 		if i%500 == 0 {
 			hits() // the hot ones are being used meanwhile
 		}
@@ -149,8 +152,8 @@ func TestExpiredIdentityIsRefusedFromCache(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{Size: 64, TTL: time.Second, NegativeTTL: time.Minute})
 	k, refused := testKey("a"), &resolved{reason: ReasonInvalidCredential}
-	c.put(&k, identified(time.Time{}), 0, 0)
-	c.put(&k, refused, 0, int64(2*time.Second))
+	c.put(&k, identified(time.Time{}), 0, at(0))
+	c.put(&k, refused, 0, at(int64(2*time.Second)))
 	if held(c, &k, int64(3*time.Second)) != refused {
 		t.Error("the refusal is not found")
 	}
@@ -160,8 +163,8 @@ func TestCacheSizeZeroKeepsNothing(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{TTL: time.Hour, NegativeTTL: time.Hour})
 	k := testKey("a")
-	c.put(&k, identified(time.Time{}), 0, 0)
-	c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0, 0)
+	c.put(&k, identified(time.Time{}), 0, at(0))
+	c.put(&k, &resolved{reason: ReasonInvalidCredential}, 0, at(0))
 	if held(c, &k, 1) != nil || c.entries() != 0 {
 		t.Error("something was kept")
 	}
@@ -171,8 +174,8 @@ func TestCachePutTwice(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{Size: 64, TTL: time.Minute})
 	k, first, second := testKey("a"), identified(time.Time{}), identified(time.Time{})
-	c.put(&k, first, 0, 0)
-	c.put(&k, second, 0, int64(time.Second))
+	c.put(&k, first, 0, at(0))
+	c.put(&k, second, 0, at(int64(time.Second)))
 	if held(c, &k, int64(time.Minute)) != second || c.entries() != 1 {
 		t.Error("the second does not replace the first")
 	}
@@ -181,11 +184,43 @@ func TestCachePutTwice(t *testing.T) {
 func BenchmarkCacheHit(b *testing.B) {
 	c := newCache(Cache{Size: 100_000, TTL: time.Hour})
 	k := testKey("a")
-	c.put(&k, identified(time.Time{}), 0, 0)
+	c.put(&k, identified(time.Time{}), 0, at(0))
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, _ := c.get(&k, 1); r == nil {
+		if r, _ := c.get(&k, at(1)); r == nil {
 			b.Fatal("miss")
 		}
+	}
+}
+
+// TestSEC_L13_ClocksThatPart: an entry ends when it is too old, whatever the wall
+// clock says, and when its date comes, whatever the steady one says: one is set,
+// the other stands still while a machine sleeps.
+func TestSEC_L13_ClocksThatPart(t *testing.T) {
+	t.Parallel()
+	const second, hour = int64(time.Second), int64(time.Hour)
+	began := instant{steady: hour, wall: 5 * hour}
+	c := newCache(Cache{Size: 64, TTL: time.Minute})
+	k := testKey("x")
+	c.put(&k, identified(time.Unix(0, began.wall+10*second)), 0, began)
+	for name, tt := range map[string]struct {
+		now  instant
+		want bool
+	}{
+		"both go on":             {instant{began.steady + 9*second, began.wall + 9*second}, true},
+		"its date has come":      {instant{began.steady + 10*second, began.wall + 10*second}, false},
+		"set forward, or asleep": {instant{began.steady + second, began.wall + hour}, false},
+		"set back":               {instant{began.steady + 9*second, began.wall - hour}, true},
+		"set back, too old":      {instant{began.steady + 60*second, began.wall - hour}, false},
+	} {
+		if got, _ := c.get(&k, tt.now); got != nil != tt.want {
+			t.Errorf("%s: there: %v, want %v", name, got != nil, tt.want)
+		}
+	}
+	// What ends soon is kept although the wall clock was set back meanwhile.
+	back := instant{steady: 2 * hour, wall: 4 * hour}
+	c.put(&k, identified(time.Unix(0, back.wall+10*second)), 0, back)
+	if got, _ := c.get(&k, instant{back.steady + second, back.wall + second}); got == nil {
+		t.Error("nothing is kept after the clock was set back")
 	}
 }

@@ -117,10 +117,12 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 	return e, nil
 }
 
-// nanos is the time t, as the engine's clock told it, in nanoseconds since 1970.
-// With a clock that has a monotonic reading, as [time.Now] does, it only goes
-// forward: a clock that is set back keeps no entry of the cache alive.
-func (e *Engine) nanos(t time.Time) int64 { return e.epoch.UnixNano() + int64(t.Sub(e.epoch)) }
+// instant is the time t, as the engine's clock told it. With a clock that has a
+// monotonic reading, as [time.Now] does, an entry of the cache grows old although
+// the clock is set back.
+func (e *Engine) instant(t time.Time) instant {
+	return instant{steady: e.epoch.UnixNano() + int64(t.Sub(e.epoch)), wall: t.UnixNano()}
+}
 
 // Warnings returns what is suspicious about the configuration and used all the
 // same.

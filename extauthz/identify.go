@@ -63,7 +63,7 @@ func (r *resolved) same(o *resolved) bool {
 // that claims it. It never returns nil.
 func (e *Engine) identify(ctx context.Context, q *request, f credential.Found) *resolved {
 	key := keyOf(f.Scheme, f.Value)
-	r, generation := e.cache.get(&key, e.nanos(q.now))
+	r, generation := e.cache.get(&key, e.instant(q.now))
 	if r != nil {
 		if r.reason == ReasonIdentified {
 			e.counters.hit.Inc()
@@ -122,7 +122,7 @@ func (f *flight) fly(ctx context.Context) landing {
 	l := landing{began: f.e.now()}
 	l.resolved = f.e.judge(ctx, f.credential, f.whole)
 	if !f.whole {
-		f.e.cache.put(&f.key, l.resolved, f.generation, f.e.nanos(l.began))
+		f.e.cache.put(&f.key, l.resolved, f.generation, f.e.instant(l.began))
 	}
 	return l
 }
@@ -138,7 +138,7 @@ func (e *Engine) verify(ctx context.Context, q *request, f *flight) *resolved {
 		select {
 		case v := <-verdict:
 			l := v.Val.(landing) //nolint:errcheck,forcetypeassert // the function above returns nothing else
-			if again && (l.over(e.now()) || l.revocable() && e.cache.stale(e.nanos(l.began), e.nanos(q.now))) {
+			if again && (l.over(e.now()) || l.revocable() && e.cache.stale(e.instant(l.began).steady, e.instant(q.now).steady)) {
 				continue // it began too long before this request; any other begins after it
 			}
 			if l.over(e.now()) {

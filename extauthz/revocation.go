@@ -96,6 +96,6 @@ func (s *cacheShard) revokeAll() {
 func (s *cacheShard) drop(i uint32) {
 	slot := &s.slots[i]
 	delete(s.index, slot.key)
-	slot.key, slot.session, slot.began, slot.expires, slot.value = cacheKey{}, false, 0, 0, nil
+	slot.key, slot.session, slot.span, slot.value = cacheKey{}, false, span{}, nil
 	s.free = append(s.free, i)
 }

@@ -37,8 +37,8 @@ func TestSEC_K07_RevocationFindsEveryScheme(t *testing.T) {
 		t.Errorf("scheme %v is not looked for", next)
 	}
 	for i := range gone {
-		c.put(&gone[i], sessionIdentity("a"), 0, 0)
-		c.put(&kept[i], sessionIdentity("b"), 0, 0)
+		c.put(&gone[i], sessionIdentity("a"), 0, at(0))
+		c.put(&kept[i], sessionIdentity("b"), 0, at(0))
 	}
 	c.revoke(sessions.Revocation{Keys: []sessions.Key{sessions.KeyOf([]byte("revoked")), sessions.KeyOf([]byte("never seen"))}})
 	for i := range gone {
@@ -58,10 +58,10 @@ func TestSEC_K07_AllMeansSessions(t *testing.T) {
 	c.deaf.Store(false)
 	for i := range 500 {
 		k, s := testKey(fmt.Sprint("token", i)), testKey(fmt.Sprint("session", i))
-		c.put(&k, identified(time.Time{}), 0, 0)
-		c.put(&s, sessionIdentity("x"), 0, 0)
+		c.put(&k, identified(time.Time{}), 0, at(0))
+		c.put(&s, sessionIdentity("x"), 0, at(0))
 	}
-	_, before := c.get(&cacheKey{}, 0)
+	_, before := c.get(&cacheKey{}, at(0))
 	c.revoke(sessions.Revocation{All: true})
 	for i := range 500 {
 		k, s := testKey(fmt.Sprint("token", i)), testKey(fmt.Sprint("session", i))
@@ -75,7 +75,7 @@ func TestSEC_K07_AllMeansSessions(t *testing.T) {
 	// Whatever is still being read was read before.
 	for i := range 500 {
 		s := testKey(fmt.Sprint("session", i))
-		c.put(&s, sessionIdentity("x"), before, 0)
+		c.put(&s, sessionIdentity("x"), before, at(0))
 		if held(c, &s, 1) != nil {
 			t.Fatalf("%d: kept what was read before", i)
 		}
@@ -88,11 +88,11 @@ func TestSEC_K07_GenerationConcernsSessionsOnly(t *testing.T) {
 	t.Parallel()
 	c := newCache(Cache{Size: 64, TTL: time.Hour, NegativeTTL: time.Hour})
 	session, token, refused := testKey("a"), keyOf(gateward.SchemeCookie, []byte("a")), keyOf(gateward.SchemeBasic, []byte("a"))
-	_, generation := c.get(&session, 0)
+	_, generation := c.get(&session, at(0))
 	c.revoke(sessions.Revocation{Keys: []sessions.Key{session.hash}})
-	c.put(&session, sessionIdentity("x"), generation, 0)
-	c.put(&token, identified(time.Time{}), generation, 0)
-	c.put(&refused, &resolved{reason: ReasonInvalidCredential}, generation, 0)
+	c.put(&session, sessionIdentity("x"), generation, at(0))
+	c.put(&token, identified(time.Time{}), generation, at(0))
+	c.put(&refused, &resolved{reason: ReasonInvalidCredential}, generation, at(0))
 	if held(c, &session, 0) != nil || held(c, &token, 0) == nil || held(c, &refused, 0) == nil {
 		t.Error("got the wrong ones")
 	}
@@ -140,8 +140,8 @@ func TestSEC_K05_AnyOrder(t *testing.T) {
 				if what%2 == 0 {
 					v = sessionIdentity(name)
 				}
-				_, generation := c.get(&k, now)
-				c.put(&k, v, generation, now)
+				_, generation := c.get(&k, at(now))
+				c.put(&k, v, generation, at(now))
 				if model[k] = v; held(c, &k, now) != v {
 					t.Fatalf("step %d: not there at once", now)
 				}
@@ -175,7 +175,7 @@ func inspect(t *testing.T, c *cache) {
 func TestSEC_K02_FreshUntil(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
-	at := now.UnixNano()
+	began := now.UnixNano()
 	c := newCache(Cache{Size: 64, TTL: time.Minute})
 	c.deaf.Store(false)
 	for name, x := range map[string]struct {
@@ -192,11 +192,11 @@ func TestSEC_K02_FreshUntil(t *testing.T) {
 		k := testKey(name)
 		v := sessionIdentity("x")
 		v.identity.Expiry, v.identity.FreshUntil = x.expiry, x.fresh
-		c.put(&k, v, 0, at)
-		if x.lives > 0 && held(c, &k, at+int64(x.lives)-1) != v {
+		c.put(&k, v, 0, at(began))
+		if x.lives > 0 && held(c, &k, began+int64(x.lives)-1) != v {
 			t.Errorf("%s: gone before its time", name)
 		}
-		if held(c, &k, at+int64(x.lives)) != nil {
+		if held(c, &k, began+int64(x.lives)) != nil {
 			t.Errorf("%s: still there after %v", name, x.lives)
 		}
 	}
@@ -209,8 +209,8 @@ func TestSEC_K07_StaleWhileDeaf(t *testing.T) {
 	const bound = 5 * time.Second
 	c := newCache(Cache{Size: 64, TTL: time.Minute, MaxStaleness: bound})
 	session, token := testKey("session"), testKey("token")
-	c.put(&session, sessionIdentity("x"), 0, 0)
-	c.put(&token, identified(time.Time{}), 0, 0)
+	c.put(&session, sessionIdentity("x"), 0, at(0))
+	c.put(&token, identified(time.Time{}), 0, at(0))
 	for _, x := range []struct {
 		deaf bool
 		at   time.Duration
@@ -231,7 +231,7 @@ func TestSEC_K07_StaleWhileDeaf(t *testing.T) {
 func BenchmarkCacheHitSession(b *testing.B) {
 	c := newCache(Cache{Size: 100_000, TTL: time.Hour, MaxStaleness: time.Second})
 	k := testKey("a")
-	c.put(&k, sessionIdentity("a"), 0, 0)
+	c.put(&k, sessionIdentity("a"), 0, at(0))
 	b.ReportAllocs()
 	for b.Loop() {
 		if held(c, &k, 1) == nil {

@@ -31,7 +31,7 @@ func (e *Engine) Identify(ctx context.Context, authorization, cookies [][]byte) 
 	now := e.now()
 	q := &request{now: now, deadline: due(ctx, now)}
 	key := keyOf(found.Scheme, found.Value)
-	r, generation := e.cache.get(&key, e.nanos(now))
+	r, generation := e.cache.get(&key, e.instant(now))
 	if r == nil || r.reason == ReasonIdentified && !e.expressions {
 		r = e.verify(ctx, q, &flight{e: e, key: key, generation: generation, whole: !e.expressions, credential: credentialOf(found)})
 	}

@@ -12,7 +12,7 @@ func (s *Store) Sweep() { s.sweep() }
 func (s *Store) Sizes() (kept, used, held int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.table.len(), len(s.used), s.leases.Len()
+	return s.table.len(), s.names(), s.leases.Len()
 }
 
 // Marks returns the number of marks.
@@ -31,11 +31,21 @@ func (s *Store) MarkAll(until time.Time) {
 	}
 }
 
-// UseUp fills the memory of used names with ones that last until then.
-func (s *Store) UseUp(until time.Time) {
+// names counts the used names.
+func (s *Store) names() (n int) {
+	for _, used := range s.used {
+		n += len(used)
+	}
+	return n
+}
+
+// UseUp fills the memory of used names of a kind with ones that last until then.
+func (s *Store) UseUp(kind string, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := len(s.used); i < maxUsed; i++ {
-		s.used[strconv.Itoa(i)] = until
+	used := map[string]time.Time{}
+	for i := range maxUsed {
+		used[kind+":"+strconv.Itoa(i)] = until
 	}
+	s.used[kind] = used
 }

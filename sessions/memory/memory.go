@@ -10,6 +10,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +56,7 @@ type Store struct {
 
 	mu    sync.RWMutex // over everything below
 	table table
-	used  map[string]time.Time // by name, until when
+	used  map[string]map[string]time.Time // by kind and name, until when
 	marks map[string]mark
 	keys  map[string][]byte
 
@@ -66,7 +68,7 @@ func New(o Options) *Store {
 	if o.MaxSessions <= 0 {
 		o.MaxSessions = DefaultMaxSessions
 	}
-	s := &Store{o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]time.Time{}, marks: map[string]mark{}, keys: map[string][]byte{}}
+	s := &Store{o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]map[string]time.Time{}, marks: map[string]mark{}, keys: map[string][]byte{}}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	s.stop = sync.OnceFunc(func() {
 		close(stop)
@@ -243,8 +245,9 @@ func (s *Store) Delete(_ context.Context, id string) error {
 	return nil
 }
 
-// maxUsed bounds the used names that are remembered: each login adds one, for as
-// long as it may take.
+// maxUsed bounds the used names of one kind that are remembered: each login adds
+// one, for as long as it may take. Kinds, which end at a name's first colon, have
+// bounds of their own: many logins are no reason to refuse a logout.
 const maxUsed = 1 << 20
 
 // Use implements [sessions.Once].
@@ -252,13 +255,19 @@ func (s *Store) Use(_ context.Context, name string, until time.Time) (bool, erro
 	now := s.o.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if end, ok := s.used[name]; ok && now.Before(end) {
+	kind, _, _ := strings.Cut(name, ":")
+	used := s.used[kind]
+	if end, ok := used[name]; ok && now.Before(end) {
 		return false, nil
 	}
-	if len(s.used) >= maxUsed {
-		return false, fmt.Errorf("memory: %d names are in use: %w", len(s.used), gateward.ErrUnavailable)
+	if len(used) >= maxUsed {
+		return false, fmt.Errorf("memory: %d names of the kind %s are in use: %w", len(used), kind, gateward.ErrUnavailable)
 	}
-	s.used[name] = until
+	if used == nil {
+		used = map[string]time.Time{}
+		s.used[kind] = used
+	}
+	used[name] = until
 	return true, nil
 }
 
@@ -310,10 +319,8 @@ func (s *Store) sweep() {
 		s.mu.Unlock()
 	}
 	s.mu.Lock()
-	for name, until := range s.used {
-		if !now.Before(until) {
-			delete(s.used, name)
-		}
+	for _, used := range s.used {
+		maps.DeleteFunc(used, func(_ string, until time.Time) bool { return !now.Before(until) })
 	}
 	s.sweepMarks(now)
 	s.mu.Unlock()

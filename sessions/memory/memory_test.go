@@ -258,13 +258,16 @@ func TestSEC_D26_UsedNamesAreBounded(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := memory.New(memory.Options{Now: func() time.Time { return now }, Random: rand.Reader})
 	defer s.Close()
-	s.UseUp(now.Add(time.Minute))
-	if first, err := s.Use(t.Context(), "one more", now.Add(time.Minute)); first || !errors.Is(err, gateward.ErrUnavailable) {
+	s.UseUp("attempt", now.Add(time.Minute))
+	if first, err := s.Use(t.Context(), "logout:1", now.Add(time.Minute)); !first || err != nil {
+		t.Errorf("another kind: got %v, %v", first, err)
+	}
+	if first, err := s.Use(t.Context(), "attempt:one more", now.Add(time.Minute)); first || !errors.Is(err, gateward.ErrUnavailable) {
 		t.Errorf("one more: got %v, %v", first, err)
 	}
 	now = now.Add(2 * time.Minute)
 	s.Sweep()
-	if first, err := s.Use(t.Context(), "one more", now.Add(time.Minute)); !first || err != nil {
+	if first, err := s.Use(t.Context(), "attempt:one more", now.Add(time.Minute)); !first || err != nil {
 		t.Errorf("after the sweep: got %v, %v", first, err)
 	}
 }
