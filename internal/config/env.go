@@ -81,6 +81,9 @@ func (d *decoder) warn(pos Position, key, problem, remedy string) {
 	d.problems = append(d.problems, Problem{Position: pos, Key: key, Problem: problem, Remedy: remedy, Warning: true})
 }
 
+// fitsNoKey is what is said of a variable that looks like ours and is none.
+const fitsNoKey = "fits no key and is ignored"
+
 // unfit warns about a name that fits no key, unless Kubernetes made it.
 func (d *decoder) unfit(name, rest string) {
 	if serviceLink(rest, d.env.vars[name]) {
@@ -96,7 +99,7 @@ func (d *decoder) unfit(name, rest string) {
 	if near := nearest(rest, names); near != "" {
 		remedy = "did you mean " + envPrefix + near + "?"
 	}
-	d.warn(Position{Env: name}, "", "fits no key and is ignored", remedy)
+	d.warn(Position{Env: name}, "", fitsNoKey, remedy)
 }
 
 // serviceLink reports whether a variable is one that Kubernetes puts into every

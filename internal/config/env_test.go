@@ -75,3 +75,26 @@ func TestEnvironmentAlone(t *testing.T) {
 		t.Errorf("empty environment: got %v", err)
 	}
 }
+
+// TestReferencedVariablesAreNotStray: a variable that a reference names has a
+// purpose, even if it begins like ours.
+func TestReferencedVariablesAreNotStray(t *testing.T) {
+	t.Parallel()
+	const yaml = "authentication: {methods: {token: {enabled: true, storage: {tokens: {ci: {credential: '${env:GATEWARD_CI_TOKEN}'}}}}}}\n"
+	f, err := config.Load(config.Options{
+		Path: "gateward.yaml", Files: files{}.with("gateward.yaml", yaml),
+		Env: []string{"GATEWARD_CI_TOKEN=0123456789abcdef0123", "GATEWARD_OTHER_TOKEN=x"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stray := map[string]bool{}
+	for _, w := range f.Warnings {
+		if strings.Contains(w.Problem, "fits no key") {
+			stray[w.Position.Env] = true
+		}
+	}
+	if stray["GATEWARD_CI_TOKEN"] || !stray["GATEWARD_OTHER_TOKEN"] {
+		t.Errorf("warned of: %v", stray)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -56,6 +57,10 @@ func (d *decoder) resolveEnv(key string, n *node, name string) bool {
 		d.bad(n.pos, key, "refers to the environment variable "+name+", which is not set", "set it, or correct the name")
 		return false
 	}
+	// It has a purpose, whatever its name looked like.
+	d.problems = slices.DeleteFunc(d.problems, func(p Problem) bool {
+		return p.Warning && p.Position.Env == name && p.Problem == fitsNoKey
+	})
 	n.text, n.reference = value, n.text
 	return true
 }
