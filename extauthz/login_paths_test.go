@@ -2,6 +2,8 @@ package extauthz_test
 
 import (
 	"testing"
+
+	"github.com/gateward/gateward/extauthz"
 )
 
 // TestSEC_A06_LoginPathsAsTheyAreSent: Envoy routes to the login service by the
@@ -32,6 +34,23 @@ func TestSEC_A06_LoginPathsAsTheyAreSent(t *testing.T) {
 		}
 		if changed == keeps {
 			t.Errorf("%s: cookie header rewritten: %v", target, changed)
+		}
+	}
+}
+
+// TestSEC_A06_LoginPathsHideNoRule: where a route names the rule, the login
+// service's paths do not stand in front of a configured rule for a reading of the
+// path that Envoy does not route to it.
+func TestSEC_A06_LoginPathsHideNoRule(t *testing.T) {
+	t.Parallel()
+	e := newSessionEngine(t, func(c *extauthz.Config) {
+		c.Rules = append(c.Rules,
+			extauthz.Rule{Name: "closed", Match: extauthz.Match{Paths: []string{"/auth/**"}}, Access: extauthz.AccessDeny},
+			extauthz.Rule{Name: "any"})
+	})
+	for target, want := range map[string]int{"/%61uth/x": 403, "/auth/x": 200, "/x": 200} {
+		if got := e.check(t, naming(req("GET app.test"+target, sessionCookie), "any")); status(got) != want {
+			t.Errorf("%s: got %d, want %d", target, status(got), want)
 		}
 	}
 }
