@@ -78,10 +78,13 @@ type Admitter interface {
 type Refresher interface {
 	// Refresh returns the identity as the provider sees it now and the new
 	// tokens; a provider that keeps the refresh token or sends no ID token leaves
-	// the old ones in force. Errors wrap [gateward.ErrInvalidCredential] when the
+	// the old ones in force. It takes eight seconds at most. Errors wrap [gateward.ErrInvalidCredential] when the
 	// provider refuses for good (invalid_grant, another subject): the session is
 	// over; [gateward.ErrNotAdmitted] when the person may not enter any longer;
-	// anything else is a failure that says nothing about the session.
+	// anything else is a failure that says nothing about the session. With an
+	// error other than the two the tokens count if they are not zero, though the
+	// identity is not known: the provider may have replaced the refresh token
+	// before what follows failed. An ID token among them is verified all the same.
 	Refresh(ctx context.Context, id gateward.Identity, t gateward.Tokens) (gateward.Identity, gateward.Tokens, error)
 }
 

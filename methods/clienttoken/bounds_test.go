@@ -104,8 +104,8 @@ func TestClose(t *testing.T) {
 		kept              uint64
 	}{
 		{name: "it may finish", delay: time.Second, want: time.Second, kept: 2},
-		{name: "the token is replaced, the answer is late", late: 5 * time.Second, want: 5 * time.Second, kept: 2},
-		{name: "it has to end", delay: time.Minute, want: 6 * time.Second, kept: 1},
+		{name: "the token is replaced, the answer is late", late: 8 * time.Second, want: 8 * time.Second, kept: 2},
+		{name: "it has to end", delay: time.Minute, want: 9 * time.Second, kept: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -171,7 +171,7 @@ func TestSEC_D18_CloseKeepsRotatedTokens(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		time.Sleep(6*time.Second - time.Millisecond)
+		time.Sleep(9*time.Second - time.Millisecond)
 		w.store.set("replace", nil)
 		wg.Wait()
 		if kept, err := w.store.Get(t.Context(), s.ID); err != nil || kept.Revision != 2 {

@@ -98,10 +98,40 @@ func TestSEC_D18_RefusalWithoutAStoreEndsNothing(t *testing.T) {
 			p.during = func() { w.store.set("get", errDown) }
 		})
 		must(t, m, c)
-		time.Sleep(4 * time.Second)
+		time.Sleep(10 * time.Second)
 		w.store.set("get", nil)
 		if _, err := w.store.Get(t.Context(), s.ID); err != nil {
 			t.Errorf("got %v, want it there", err)
 		}
 	})
+}
+
+// TestSEC_D18_LostLeaseAndAStoreThatHangs: the one that has the fresh tokens may
+// be waiting for a save in vain when the other is refused.
+func TestSEC_D18_LostLeaseAndAStoreThatHangs(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{"refuses": errDown, "hangs": errHangs} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for outage := 11 * time.Second; outage < 16*time.Second; outage += 50 * time.Millisecond {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					a, b := w.replica(), w.replica()
+					c, s := w.begin(expiring(time.Hour))
+					time.Sleep(time.Hour)
+					w.store.set("replace", fault)
+					begun := time.Now()
+					must(t, a, c)
+					time.Sleep(outage - time.Since(begun))
+					w.store.lost = true
+					w.store.set("replace", nil)
+					must(t, b, c)
+					time.Sleep(time.Minute)
+					if kept, err := w.store.Get(t.Context(), s.ID); err != nil || kept.Revision == 0 {
+						t.Errorf("%v: got %v: the session was ended though its fresh tokens were there", outage, err)
+					}
+				})
+			}
+		})
+	}
 }

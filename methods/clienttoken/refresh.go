@@ -84,8 +84,13 @@ func (m *Method) refreshed(ctx context.Context, s sessions.Session, login method
 	switch {
 	case f.err == nil && f.session.Revision > s.Revision:
 		s = overtaken(s, &f.session)
+		now = m.now()
+		// Another replica may have been given tokens, and not who they are for.
+		if !s.Tokens.Expiry.IsZero() && !now.Before(s.Tokens.Expiry) {
+			return m.judge(s, nil)
+		}
 		look := refreshDue(&s)
-		if now = m.now(); !now.Before(look) {
+		if !now.Before(look) {
 			look = now.Add(retryInterval)
 		}
 		return s, look, nil

@@ -170,6 +170,8 @@ func TestSEC_D18_RefusalEndsTheSession(t *testing.T) {
 				w.op.set(edit)
 				w.op.set(func(p *provider) { p.delay = time.Second })
 				time.Sleep(2 * time.Hour)
+				// Beyond the grace nobody is told of an outage: all of them wait for the
+				// verdict, and are to log in.
 				var wg sync.WaitGroup
 				for range 10 {
 					for _, m := range []*clienttoken.Method{a, b} {
@@ -493,7 +495,7 @@ func TestSEC_D18_RefusalCountsThoughNothingCanBeDeleted(t *testing.T) {
 				w.store.set("delete", fault)
 				w.op.set(func(p *provider) { clear(p.valid) })
 				must(t, m, c) // another replica may come up with fresh tokens
-				time.Sleep(2 * time.Second)
+				time.Sleep(5 * time.Second)
 				for range 40 { // seconds
 					wantErr(t, m, c, gateward.ErrInvalidCredential)
 					time.Sleep(time.Second)

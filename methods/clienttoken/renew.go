@@ -16,8 +16,10 @@ const (
 	// leaseTime is how long one replica has the right to refresh a session; it is
 	// renewed while the provider thinks.
 	leaseTime = 10 * time.Second
-	// providerTimeout bounds the provider's answer, storeTimeout that of the
-	// store, and maxFlightTime everything together.
+	// providerTime is what a [methods.Refresher] takes at most. providerTimeout
+	// bounds one that does not keep to it, storeTimeout an answer of the store,
+	// and maxFlightTime everything together.
+	providerTime    = 8 * time.Second
 	providerTimeout = 30 * time.Second
 	storeTimeout    = 3 * time.Second
 	maxFlightTime   = 2 * time.Minute
@@ -26,16 +28,20 @@ const (
 	saveFor = time.Minute
 	// awaitFor is how long another replica's refresh is waited for, and refusedFor
 	// for how long one that has lost its lease may still come up with what the
-	// provider gave it, when we are refused. That is longer than saveLast.
-	awaitFor   = patience
-	refusedFor = 2 * time.Second
+	// provider gave it, when we are refused: it may just have begun to wait for a
+	// store that hangs, pauses then, and has saveMargin for the save that succeeds.
+	// It is less than patience: who comes back to a session that is over is to be
+	// sent to the login, and not to be told of an outage.
+	awaitFor    = patience
+	refusedFor  = saveTimeout + saveLast + saveMargin
+	saveTimeout = time.Second
+	saveMargin  = 500 * time.Millisecond
 	// The store is asked again after pollFirst, and ever less often until
 	// pollLast; to save after saveFirst until saveLast.
 	pollFirst, pollLast = 50 * time.Millisecond, 200 * time.Millisecond
-	saveFirst, saveLast = 100 * time.Millisecond, time.Second
-	// closeGrace is how long Close waits for flights to end by themselves: a
-	// request to a provider takes five seconds at most.
-	closeGrace = 6 * time.Second
+	saveFirst, saveLast = 50 * time.Millisecond, 250 * time.Millisecond
+	// closeGrace is how long Close waits for flights to end by themselves.
+	closeGrace = providerTime + time.Second
 )
 
 // fly refreshes s unless another replica does: then it waits for that.
@@ -136,7 +142,9 @@ func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session,
 	case err == nil && id.Principal != s.Identity.Principal:
 		m.refused(ctx, f, &s, 0, errors.New("provider names another person"))
 	case err == nil:
-		m.keep(ctx, f, &s, id, tokens)
+		with := s
+		with.Identity, with.Tokens = renewed(&s, id), complete(tokens, &s.Tokens)
+		m.keep(ctx, f, &s, with, nil)
 	case errors.Is(err, gateward.ErrInvalidCredential):
 		m.refused(ctx, f, &s, refusedFor, err)
 	case errors.Is(err, gateward.ErrNotAdmitted):
@@ -146,7 +154,12 @@ func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session,
 		f.settle(s, fmt.Errorf("clienttoken: refresh: %w", err))
 		m.end(ctx, &s, "person may not enter any longer", err)
 	default:
-		f.settle(sessions.Session{}, fmt.Errorf("clienttoken: refresh: %w", unavailable(err)))
+		err = fmt.Errorf("clienttoken: refresh: %w", unavailable(err))
+		if tokens == (gateward.Tokens{}) {
+			f.settle(sessions.Session{}, err)
+			return
+		}
+		m.keep(ctx, f, &s, halfRenewed(s, tokens, m.now()), err)
 	}
 }
 
@@ -195,19 +208,18 @@ func (m *Method) remove(ctx context.Context, id string) error {
 	return m.store.Delete(ctx, id)
 }
 
-// keep puts what the provider gave into the session. If the store does not take
-// it now, those who wait go on all the same, and it is tried again: the provider
-// may have replaced the refresh token, and the old one be of no use.
-func (m *Method) keep(ctx context.Context, f *flight, s *sessions.Session, id gateward.Identity, tokens gateward.Tokens) {
-	with := *s
-	with.Identity, with.Tokens = renewed(s, id), complete(tokens, &s.Tokens)
+// keep puts with, which has what the provider gave, in the place of s. If the
+// store does not take it now, those who wait go on all the same, and it is tried
+// again: the provider may have replaced the refresh token, and the old one be of
+// no use. What they are told is why the refresh has failed, nil if it has not.
+func (m *Method) keep(ctx context.Context, f *flight, s *sessions.Session, with sessions.Session, why error) {
 	merged := sessions.Merge(s, &with, m.now())
 	until, pause := m.now().Add(saveFor), saveFirst
 	for last := false; ; {
 		err := m.replace(ctx, with)
 		switch {
 		case err == nil:
-			f.settle(merged, nil)
+			f.settle(merged, why)
 			return
 		case errors.Is(err, sessions.ErrConflict) && f.settled():
 			return
@@ -218,7 +230,7 @@ func (m *Method) keep(ctx context.Context, f *flight, s *sessions.Session, id ga
 			f.settle(sessions.Session{}, fmt.Errorf("clienttoken: session ended while it was refreshed: %w", gateward.ErrInvalidCredential))
 			return
 		}
-		f.settle(merged, nil)
+		f.settle(merged, why)
 		if last || m.now().Add(pause).After(until) {
 			m.logger.LogAttrs(ctx, slog.LevelError, "refreshed tokens are lost, the store does not take them",
 				failure(s, err)...)
@@ -231,7 +243,7 @@ func (m *Method) keep(ctx context.Context, f *flight, s *sessions.Session, id ga
 
 // replace does not end with the flight: nobody else has what is to be kept.
 func (m *Method) replace(ctx context.Context, s sessions.Session) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
 	return m.store.Replace(ctx, s)
 }
@@ -277,6 +289,16 @@ func renewed(s *sessions.Session, id gateward.Identity) gateward.Identity {
 		id.AuthTime = s.Identity.AuthTime
 	}
 	return id
+}
+
+// halfRenewed returns s with tokens whose person the provider has not confirmed.
+// They are to be refreshed again at once, and do not make the identity that is
+// known last any longer: the time that it may be used without the provider still
+// runs from the end of the old access token, or from now if that is earlier.
+func halfRenewed(s sessions.Session, t gateward.Tokens, now time.Time) sessions.Session {
+	t.Expiry = earliest(s.Tokens.Expiry, now)
+	s.Tokens = complete(t, &s.Tokens)
+	return s
 }
 
 // complete returns t with what the provider did not send again.

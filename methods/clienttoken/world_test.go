@@ -218,6 +218,7 @@ type provider struct {
 	most   int
 	delay  time.Duration
 	err    error
+	then   error         // what follows the rotation fails
 	late   time.Duration // from the rotation to the answer
 	edit   func(*gateward.Identity, *gateward.Tokens)
 	admit  func(*gateward.Identity) error
@@ -297,6 +298,9 @@ func (p *provider) answer(n int, id gateward.Identity, t gateward.Tokens) (gatew
 	t = gateward.Tokens{AccessToken: gateward.NewSecret("access"), RefreshToken: gateward.NewSecret(next), Expiry: time.Now().Add(time.Hour)}
 	if p.edit != nil {
 		p.edit(&id, &t)
+	}
+	if p.then != nil {
+		return gateward.Identity{}, t, p.then
 	}
 	return id, t, nil
 }

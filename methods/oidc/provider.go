@@ -180,6 +180,14 @@ func (p *Provider) establish(ctx context.Context, m *metadata, claims map[string
 	return id, p.Admit(&id)
 }
 
+const (
+	// refreshTimeout bounds the whole of a refresh, as [methods.Refresher] says.
+	refreshTimeout = 8 * time.Second
+	// refreshPatience is how long it waits for metadata: the token request, whose
+	// answer must not be missed, has its full time after it.
+	refreshPatience = refreshTimeout - requestTimeout
+)
+
 // Refresh implements [methods.Refresher]. It makes one request at a time and
 // leaves it to the caller that there is only one.
 func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward.Tokens) (gateward.Identity, gateward.Tokens, error) {
@@ -192,7 +200,11 @@ func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward
 	if id.Issuer != p.config.IssuerURL {
 		return fail(invalid("the session is another issuer's"))
 	}
-	m, err := p.peer.metadata(ctx)
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	hasty, stop := context.WithTimeout(ctx, refreshPatience)
+	m, err := p.peer.metadata(hasty)
+	stop()
 	if err != nil {
 		return fail(err)
 	}
@@ -200,13 +212,17 @@ func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward
 	if err != nil {
 		return fail(err)
 	}
+	var fresh gateward.Identity
 	claims, err := p.refreshedClaims(ctx, id, t, &next)
-	if err != nil {
-		return fail(err)
+	if err == nil {
+		fresh, err = p.establish(ctx, m, claims, next.AccessToken)
 	}
-	fresh, err := p.establish(ctx, m, claims, next.AccessToken)
-	if err != nil && !errors.Is(err, gateward.ErrNotAdmitted) {
+	switch {
+	case errors.Is(err, gateward.ErrInvalidCredential):
 		return fail(err)
+	case err != nil && !errors.Is(err, gateward.ErrNotAdmitted):
+		// The old refresh token may be of no use any more.
+		return gateward.Identity{}, next, err
 	}
 	// When the person authenticated does not change by a refresh, and what the
 	// session is to us does not either (OpenID Connect Core §12.2).
@@ -217,8 +233,10 @@ func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward
 // refreshedClaims returns the claims of the new ID token or, if the provider sent
 // none, of the one that it sent last, and completes next with what stays as it was.
 func (p *Provider) refreshedClaims(ctx context.Context, id gateward.Identity, old gateward.Tokens, next *gateward.Tokens) (map[string]any, error) {
-	if next.IDToken.Reveal() == "" {
-		next.IDToken, next.SID = old.IDToken, old.SID
+	raw := next.IDToken
+	// Until the new one is verified: next is kept even if that cannot be done.
+	next.IDToken, next.SID = old.IDToken, old.SID
+	if raw.Reveal() == "" {
 		// It was verified when it came, and has been ours since.
 		if claims := unverifiedClaims(old.IDToken); claims != nil && claims["sub"] == id.Subject {
 			return claims, nil
@@ -228,14 +246,14 @@ func (p *Provider) refreshedClaims(ctx context.Context, id gateward.Identity, ol
 		}
 		return id.Claims, nil
 	}
-	claims, err := p.verifyIDToken(ctx, next.IDToken, next.AccessToken)
+	claims, err := p.verifyIDToken(ctx, raw, next.AccessToken)
 	if err != nil {
 		return nil, err
 	}
 	if claims["sub"] != id.Subject {
 		return nil, invalid("the refreshed ID token is about somebody else")
 	}
-	next.SID = cmp.Or(sidOf(claims), old.SID)
+	next.IDToken, next.SID = raw, cmp.Or(sidOf(claims), old.SID)
 	return claims, nil
 }
 

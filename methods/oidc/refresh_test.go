@@ -237,3 +237,76 @@ func TestRefreshOfWhatIsNotOurs(t *testing.T) {
 		t.Error("another issuer's refresh token was sent")
 	}
 }
+
+// TestSEC_D18_WhatFollowsTheRotationFails: the tokens are there all the same, since
+// the old refresh token is of no use any more.
+func TestSEC_D18_WhatFollowsTheRotationFails(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fault func(op *oidctest.Provider)
+		mend  func(op *oidctest.Provider)
+		// verified: the new ID token was.
+		verified bool
+	}{
+		"userinfo": {
+			func(op *oidctest.Provider) {
+				op.Fault(oidctest.Userinfo, oidctest.Status(http.StatusServiceUnavailable))
+			},
+			func(op *oidctest.Provider) { op.Fault(oidctest.Userinfo, nil) }, true,
+		},
+		"keys": {
+			func(op *oidctest.Provider) {
+				op.RotateKeys()
+				op.Fault(oidctest.Keys, oidctest.Status(http.StatusServiceUnavailable))
+			},
+			func(op *oidctest.Provider) { op.Fault(oidctest.Keys, nil) }, false,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, func(_ *oidc.Config, p *oidc.ProviderConfig) { p.FetchExtraUserInfo = true })
+			id, tokens := f.mustExchange()
+			f.clock.Add(time.Hour)
+			tt.fault(f.op)
+			got, next, err := f.login.Refresh(t.Context(), id, tokens)
+			wantKind(t, err, gateward.ErrUnavailable)
+			f.quiet(err)
+			if got.Subject != "" {
+				t.Errorf("an identity that is not known: %+v", got)
+			}
+			if r := next.RefreshToken.Reveal(); r == "" || r == tokens.RefreshToken.Reveal() || next.AccessToken.Reveal() == "" {
+				t.Fatal("the tokens are lost")
+			}
+			// An ID token that is kept counts as verified later.
+			if (next.IDToken.Reveal() != tokens.IDToken.Reveal()) != tt.verified || next.SID != tokens.SID {
+				t.Error("want the last ID token that was verified")
+			}
+			tt.mend(f.op)
+			f.clock.Add(time.Minute)
+			if got, _, err = f.login.Refresh(t.Context(), id, next); err != nil || got.Subject != id.Subject {
+				t.Errorf("later: %v", err)
+			}
+		})
+	}
+}
+
+// TestSEC_D18_CancelledAfterTheRotation: whoever gives a refresh up gets what the
+// provider has given.
+func TestSEC_D18_CancelledAfterTheRotation(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(_ *oidc.Config, p *oidc.ProviderConfig) { p.FetchExtraUserInfo = true })
+	id, tokens := f.mustExchange()
+	arrived := f.hang(oidctest.Userinfo)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	_, next, err := f.login.Refresh(ctx, id, tokens)
+	wantKind(t, err, gateward.ErrUnavailable)
+	if r := next.RefreshToken.Reveal(); r == "" || r == tokens.RefreshToken.Reveal() {
+		t.Error("the tokens are lost")
+	}
+}
