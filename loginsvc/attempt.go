@@ -52,6 +52,9 @@ type attempt struct {
 	// cookie that is Strict does not come along with the callback, to which the
 	// provider, another site, sends the browser.
 	Old []string `json:"o,omitempty"`
+	// Others: the browser had cookies beside ours that a client token would be
+	// read from. Those of Flipt are Strict, and do not come along either.
+	Others bool `json:"b,omitempty"`
 }
 
 // errNoAttempt: the browser has no such attempt, or not an authentic one.

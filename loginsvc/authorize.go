@@ -34,6 +34,7 @@ func (s *Service) authorize(x *exchange) {
 			a.Old = append(a.Old, id)
 		}
 	}
+	a.Others = len(s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies)) > 0
 	if err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return

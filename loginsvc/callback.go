@@ -18,17 +18,13 @@ const (
 	maxParameter = 4096
 	// exchangeTimeout bounds what is asked of the provider.
 	exchangeTimeout = 20 * time.Second
-	// maxExchanges bounds the callbacks of one provider under way: anybody can
-	// begin a login, come back with a code that is none, and so have the store
-	// write and the provider asked.
-	maxExchanges = 32
 )
 
 // callback finishes an attempt. In this order, so that whatever is refused has
 // cost and left behind nothing: the parameters, this browser's cookie for the
-// state, the provider that it is pinned to, its age, room for one more; then the
-// state is used up, once on all replicas and whatever the answer is; then the
-// provider is asked; then the session begins.
+// state, the provider that it is pinned to, its age, a place, for which it may have
+// to wait (places.go); then the state is used up, once on all replicas and whatever
+// the answer is; then the provider is asked; then the session begins.
 func (s *Service) callback(x *exchange) {
 	l := s.loginOf(x)
 	if l == nil {
@@ -60,7 +56,7 @@ func (s *Service) callback(x *exchange) {
 		s.late(x, l, &a, resultLate, "callback: missing challenge")
 		return
 	}
-	leave, ok := s.enter(a.Login)
+	leave, ok := s.places[a.Login].enter(x.r.Context(), neighbourhood(s.peer(x)))
 	if !ok {
 		s.busy(x, l, &a)
 		return
@@ -88,18 +84,6 @@ func (s *Service) callback(x *exchange) {
 		s.refuseCallback(x, l, resultInvalid, "callback: code exchange failed", &a)
 	default:
 		s.redeem(x, l, &a, p)
-	}
-}
-
-// enter takes one of the places for callbacks of a provider, and returns how to
-// give it back; false: there is none left.
-func (s *Service) enter(login string) (leave func(), ok bool) {
-	places := s.places[login]
-	select {
-	case places <- struct{}{}:
-		return func() { <-places }, true
-	default:
-		return nil, false
 	}
 }
 
@@ -142,7 +126,7 @@ func (s *Service) redeem(x *exchange, l methods.Login, a *attempt, p providerAns
 // welcome gives the browser its new session, and sends it where it wanted to go.
 func (s *Service) welcome(x *exchange, l methods.Login, a *attempt, session *sessions.Session, token gateward.Secret) {
 	s.forget(x, attemptID(a.State))
-	s.clearOthers(x)
+	s.clearOthers(x, a)
 	cookie := s.cookies.Token(token, session.ExpiresAt)
 	http.SetCookie(x.w, cookie)
 	if s.hasLeft(x) {

@@ -7,7 +7,7 @@
 // then nothing is kept on the server: an attempt lives in a cookie of its own,
 // sealed, so that beginning one writes nothing and tabs do not disturb one
 // another. The state of each is used up exactly once, by whoever comes back with
-// it, and how many do so at the same time is bounded (callback.go). What a
+// it, and how many do so at the same time is bounded (places.go). What a
 // provider ends while a login is under way is ended as well (ended.go).
 //
 // Who a request is from is told by an [Identifier], the check path's own; how a

@@ -1,73 +1,236 @@
 package loginsvc_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
+
+// A crowd is a provider that holds up whoever comes back, and those who do.
+type crowd struct {
+	w       *world
+	begun   atomic.Int64
+	release chan struct{}
+	all     sync.WaitGroup
+}
+
+func newCrowd(t *testing.T) *crowd {
+	t.Helper()
+	c := &crowd{w: newWorld(t), release: make(chan struct{})}
+	c.w.google.during = func() {
+		c.begun.Add(1)
+		<-c.release
+	}
+	return c
+}
+
+// visitor begins a login from this address, and returns the way back.
+func (c *crowd) visitor(address string) (v *visitor, callback string) {
+	v = c.w.visitor()
+	v.headers.Set("X-Forwarded-For", address)
+	code, state := c.w.google.code(v.authorize(c.w.google, ""))
+	return v, c.w.google.callback(code, state)
+}
+
+// come has n visitors from this address come back, and returns where their
+// statuses will be.
+func (c *crowd) come(n int, address string) []int {
+	status := make([]int, n)
+	for i := range n {
+		v, callback := c.visitor(address)
+		c.all.Go(func() { status[i] = v.open(callback).StatusCode })
+		synctest.Wait()
+	}
+	return status
+}
+
+// fill takes all the places, from four addresses.
+func (c *crowd) fill() {
+	for i := range 4 {
+		c.come(8, fmt.Sprintf("198.51.100.%d", i))
+	}
+	if n := c.begun.Load(); n != 32 {
+		c.w.t.Fatalf("%d at the provider, want 32", n)
+	}
+}
+
+func count(status []int, want int) (n int) {
+	for _, s := range status {
+		if s == want {
+			n++
+		}
+	}
+	return n
+}
 
 // Anybody can begin a login and come back, and so have the store write and the
 // provider asked. How many do so at once is bounded, by provider; what is beyond
-// has used up nothing, and works later. (How often one may come is not.)
+// waits for three seconds, has used up nothing, and works later. (How often one
+// may come is not.)
 func TestSEC_D26_CallbacksUnderWayAreBounded(t *testing.T) {
 	t.Parallel()
-	const places = 32
-	w := newWorld(t)
-	begun, release := make(chan struct{}, 2*places), make(chan struct{})
-	w.google.during = func() {
-		begun <- struct{}{}
-		<-release
-	}
-	start := func() (*visitor, string) {
-		v := w.visitor()
-		code, state := w.google.code(v.authorize(w.google, ""))
-		return v, w.google.callback(code, state)
-	}
-	status := make([]int, places)
-	var all sync.WaitGroup
-	for i := range places {
-		v, callback := start()
-		all.Go(func() { status[i] = v.open(callback).StatusCode })
-	}
-	for range places {
-		<-begun
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		w := c.w
+		c.fill()
+		v, callback := c.visitor("203.0.113.7")
+		writes := w.store.writes.Load()
+		kept := v.states()
+		for name, do := range map[string]func() *answer{
+			"a page":   func() *answer { return v.open(callback) },
+			"a script": func() *answer { return v.fetch(http.MethodGet, callback) },
+			"an error": func() *answer { return v.open(strings.Replace(callback, "code=", "error=", 1)) },
+		} {
+			begin := time.Now()
+			a := do()
+			if waited := time.Since(begin); waited != 3*time.Second {
+				t.Errorf("%s: waited %v", name, waited)
+			}
+			if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || len(a.Cookies()) != 0 {
+				t.Errorf("%s: got %d %v", name, a.StatusCode, a.Header)
+			}
+			if page := strings.Contains(a.body, "<h1>The login has to wait</h1>"); page != (name != "a script") {
+				t.Errorf("%s: got %s", name, a.body)
+			}
+		}
+		if n := w.store.writes.Load() - writes; n != 0 || w.google.exchanges.Load() != 32 || len(kept) != 1 {
+			t.Errorf("%d writes, %d exchanges, want none and 32", n, w.google.exchanges.Load())
+		}
+		if got := w.metrics.last(); got != "google unavailable" {
+			t.Errorf("counted %q", got)
+		}
+		if a := w.visitor().logIn(w.corp, ""); a.StatusCode != http.StatusSeeOther {
+			t.Errorf("another provider: got %d", a.StatusCode)
+		}
+		close(c.release)
+		c.all.Wait()
+		if n := len(w.sessions()); n != 33 {
+			t.Errorf("%d sessions, want 33", n)
+		}
+		if a := v.open(callback); a.StatusCode != http.StatusSeeOther {
+			t.Errorf("later: got %d", a.StatusCode)
+		}
+	})
+}
 
-	v, callback := start()
-	writes := w.store.writes.Load()
-	kept := v.states()
-	for name, a := range map[string]*answer{
-		"a page": v.open(callback), "a script": v.fetch(http.MethodGet, callback),
-		"an error": v.open(strings.Replace(callback, "code=", "error=", 1)),
+// Who comes when all places are taken gets the next one that is given back,
+// before those of whom more are in already; whoever goes away leaves the queue.
+func TestSEC_D26_CallbacksWaitForAPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		w := c.w
+		strangers := c.come(8+10, "198.51.100.9")
+		c.come(8, "198.51.100.1")
+		c.come(8, "198.51.100.2")
+		c.come(8, "198.51.100.3")
+
+		gone, callback := c.visitor("203.0.113.8")
+		ctx, cancel := context.WithCancel(t.Context())
+		gone.ctx = ctx
+		writes := w.store.writes.Load()
+		left := make(chan *answer, 1)
+		go func() { left <- gone.open(callback) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		select {
+		case a := <-left:
+			if a.StatusCode != http.StatusServiceUnavailable || len(a.Cookies()) != 0 {
+				t.Errorf("who has gone: got %d", a.StatusCode)
+			}
+		default:
+			t.Error("waits for a browser that has gone")
+		}
+		if n := w.store.writes.Load() - writes; n != 0 {
+			t.Errorf("%d writes while waiting", n)
+		}
+
+		person := c.come(1, "203.0.113.7")
+		if n := c.begun.Load(); n != 32 {
+			t.Errorf("%d at the provider, want 32", n)
+		}
+		c.release <- struct{}{} // one leaves
+		synctest.Wait()
+		if n := c.begun.Load(); n != 33 {
+			t.Errorf("%d have been at the provider, want 33", n)
+		}
+		time.Sleep(4 * time.Second) // by the clock of the bubble: the rest gives up
+		synctest.Wait()
+		if n := count(strangers, http.StatusServiceUnavailable); n != 10 {
+			t.Errorf("%d of the strangers gave up, want all that were behind", n)
+		}
+		close(c.release)
+		c.all.Wait()
+		if person[0] != http.StatusSeeOther {
+			t.Errorf("got %d", person[0])
+		}
+	})
+}
+
+// One address has a quarter of the places, and does not fill the queue either.
+// The rest of an IPv6 network is the same one.
+func TestSEC_D26_OneAddressDoesNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]func(i int) string{
+		"IPv4": func(int) string { return "198.51.100.9" },
+		"IPv6": func(i int) string { return fmt.Sprintf("2001:db8::%x", i) },
 	} {
-		if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || len(a.Cookies()) != 0 {
-			t.Errorf("%s: got %d %v", name, a.StatusCode, a.Header)
-		}
-		if page := strings.Contains(a.body, "<h1>The login has to wait</h1>"); page != (name != "a script") {
-			t.Errorf("%s: got %s", name, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t)
+				const strangers = 100
+				status := make([][]int, strangers)
+				for i := range strangers {
+					status[i] = c.come(1, address(i))
+				}
+				if n := c.begun.Load(); n != 8 {
+					t.Errorf("%d at the provider, want 8", n)
+				}
+				if n := count(slices.Concat(status...), http.StatusServiceUnavailable); n != strangers-8-64 {
+					t.Errorf("%d refused at once, want %d", n, strangers-8-64)
+				}
+				person := c.come(1, "203.0.113.7")
+				if n := c.begun.Load(); n != 9 {
+					t.Errorf("%d at the provider, want 9", n)
+				}
+				close(c.release)
+				c.all.Wait()
+				if person[0] != http.StatusSeeOther || count(slices.Concat(status...), http.StatusSeeOther) != 8+64 {
+					t.Errorf("got %d, strangers %v", person[0], status)
+				}
+			})
+		})
 	}
-	if n := w.store.writes.Load() - writes; n != 0 || w.google.exchanges.Load() != places || len(kept) != 1 {
-		t.Errorf("%d writes, %d exchanges, want none and %d", n, w.google.exchanges.Load(), places)
-	}
-	if got := w.metrics.last(); got != "google unavailable" {
-		t.Errorf("counted %q", got)
-	}
-	if a := w.visitor().logIn(w.corp, ""); a.StatusCode != http.StatusSeeOther {
-		t.Errorf("another provider: got %d", a.StatusCode)
-	}
+}
 
-	close(release)
-	all.Wait()
-	for i, s := range status {
-		if s != http.StatusSeeOther {
-			t.Errorf("login %d: got %d", i, s)
+// The queue has an end: 256 of a provider.
+func TestSEC_D26_TheQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.fill()
+		var status []int
+		for i := range 5 {
+			status = c.come(64, fmt.Sprintf("198.51.100.%d", 100+i))
 		}
-	}
-	if a := v.open(callback); a.StatusCode != http.StatusSeeOther {
-		t.Errorf("later: got %d", a.StatusCode)
-	}
+		if n := count(status, http.StatusServiceUnavailable); n != 64 {
+			t.Errorf("%d of the last 64 refused at once, want all", n)
+		}
+		close(c.release)
+		c.all.Wait()
+		if n := len(c.w.sessions()); n != 32+256 {
+			t.Errorf("%d sessions, want 288", n)
+		}
+	})
 }
 
 // Every way out gives the place back.
@@ -116,5 +279,23 @@ func TestSEC_D26_ForgedTokensWriteNothing(t *testing.T) {
 	v.authorize(w.google, "")
 	if n := w.store.writes.Load(); n != 0 {
 		t.Errorf("%d writes", n)
+	}
+}
+
+// Nor do they cost a login any, wherever they come along: at its beginning or at
+// its end.
+func TestSEC_D26_ForgedTokensOfALoginWriteNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := w.visitor()
+	v.headers["Cookie"] = []string{planted(200)}
+	address := v.authorize(w.google, "")
+	v.headers["Cookie"] = []string{planted(200)}
+	code, state := w.google.code(address)
+	if a := v.open(w.google.callback(code, state)); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("got %d", a.StatusCode)
+	}
+	if n := w.store.writes.Load(); n != 2 {
+		t.Errorf("%d writes, want those of the attempt and the session", n)
 	}
 }

@@ -193,15 +193,15 @@ func TestSEC_B02_AcceptedCookiesGoWithLoginAndLogout(t *testing.T) {
 		do           func(w *world, v *visitor) *answer
 		want         int // lines that clear the accepted cookie
 	}{
-		{"login", "app.example.com", func(w *world, v *visitor) *answer { return v.logIn(w.google, "") }, 1},
-		{"login, parent domain", "example.com", func(w *world, v *visitor) *answer { return v.logIn(w.google, "") }, 2},
-		{"logout", "app.example.com", func(_ *world, v *visitor) *answer { return v.submit("/auth/logout") }, 1},
-		{"logout, parent domain", "example.com", func(_ *world, v *visitor) *answer { return v.submit("/auth/logout") }, 2},
+		{"login", "app.example.com", func(w *world, v *visitor) *answer { return v.logIn(w.google, "") }, 3},
+		{"login, parent domain", "example.com", func(w *world, v *visitor) *answer { return v.logIn(w.google, "") }, 3},
+		{"logout", "app.example.com", func(_ *world, v *visitor) *answer { return v.submit("/auth/logout") }, 3},
+		{"logout, parent domain", "example.com", func(_ *world, v *visitor) *answer { return v.submit("/auth/logout") }, 3},
 		{"logout by a script", "app.example.com", func(w *world, v *visitor) *answer {
 			v.logIn(w.google, "")
 			v.set(accepted, "x")
 			return v.fetch(http.MethodDelete, "/auth/v1/self/revoke")
-		}, 1},
+		}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -233,6 +233,42 @@ func TestSEC_B02_AcceptedCookiesGoWithLoginAndLogout(t *testing.T) {
 			}
 			if a := w.visitor().logIn(w.google, ""); a.cookie(accepted) != nil {
 				t.Error("cleared for a browser that does not have it")
+			}
+		})
+	}
+}
+
+// Flipt's cookie is Strict, and does not come along from the provider: that it is
+// there is known from the beginning of the login. What removes it stands before
+// what sets ours, which may have the same name.
+func TestSEC_G06_StrictFormerCookiesGoWithTheLogin(t *testing.T) {
+	t.Parallel()
+	const former = "flipt_client_token"
+	for _, prefix := range []string{"gateward", "flipt"} {
+		t.Run(prefix, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(w *world) {
+				w.config.AcceptCookies = []string{former}
+				w.options.Cookies = browser.NewCookies(browser.CookieConfig{Prefix: prefix, Domain: "app.example.com", PublicHost: "app.example.com", Secure: true})
+			})
+			v := w.visitor()
+			v.set(former, "OLD")
+			code, state := w.google.code(v.authorize(w.google, ""))
+			delete(v.jar, former)
+			all := v.open(w.google.callback(code, state)).Cookies()
+			removed, set := -1, -1
+			for i, c := range all {
+				switch {
+				case c.Name == former && c.MaxAge < 0:
+					removed = i
+				case c.Name == w.options.Cookies.TokenName() && c.Value != "":
+					set = i
+				}
+			}
+			if removed < 0 || set < removed || !slices.ContainsFunc(all, func(c *http.Cookie) bool {
+				return c.Name == former && c.MaxAge < 0 && c.Domain == "app.example.com"
+			}) {
+				t.Errorf("got %v", all)
 			}
 		})
 	}

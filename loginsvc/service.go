@@ -123,7 +123,7 @@ type Service struct {
 	own    []string                 // our origin
 	routes []route
 	// places bound the callbacks under way, by provider as in byPath.
-	places map[string]chan struct{}
+	places map[string]*places
 	// methodList is the body of GET /auth/v1/method.
 	methodList any
 }
@@ -135,7 +135,7 @@ func New(cfg Config, o Options) (*Service, error) {
 		store: o.Store, identifier: o.Identifier, sealer: o.Attempts,
 		cookies: o.Cookies, targets: o.ReturnTargets, clientIP: o.ClientIP, pages: o.Pages,
 		admins: o.Admins, logins: slices.Clone(o.Logins), byPath: map[string]methods.Login{},
-		places: map[string]chan struct{}{},
+		places: map[string]*places{},
 		own:    []string{browser.OriginOf(cfg.PublicURL)}, routes: routes(),
 	}
 	if err := s.complete(); err != nil {
@@ -154,7 +154,7 @@ func New(cfg Config, o Options) (*Service, error) {
 			errs = append(errs, errors.New("loginsvc: two providers are called "+at+"; rename one"))
 		}
 		s.byPath[at] = l
-		s.places[at] = make(chan struct{}, maxExchanges)
+		s.places[at] = newPlaces()
 	}
 	s.methodList = s.listMethods()
 	return s, errors.Join(errs...)

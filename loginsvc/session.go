@@ -71,6 +71,10 @@ func (s *Service) replaceOld(ctx context.Context, x *exchange, a *attempt, sessi
 		}
 	}
 	for _, id := range old {
+		// A stranger can send many tokens that nobody has: they cost no writes.
+		if _, err := s.store.Get(ctx, id); errors.Is(err, sessions.ErrNotFound) {
+			continue
+		}
 		if err := s.store.Delete(ctx, id); err != nil {
 			return fmt.Errorf("loginsvc: end former session: %w", err)
 		}
@@ -223,14 +227,23 @@ func (s *Service) alone(x *exchange) bool {
 // clearToken removes the client token from the browser, under every name that it
 // is read from: what stayed would count from then on.
 func (s *Service) clearToken(x *exchange) {
+	setCookies(x, s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies))
 	http.SetCookie(x.w, s.cookies.ClearToken())
-	s.clearOthers(x)
 }
 
 // clearOthers removes whatever a client token would be read from beside our own
-// cookie.
-func (s *Service) clearOthers(x *exchange) {
-	for _, c := range s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies) {
+// cookie, which is to be set afterwards: what this browser carries, or carried
+// when the attempt began.
+func (s *Service) clearOthers(x *exchange, a *attempt) {
+	if a.Others {
+		setCookies(x, s.cookies.ClearAllOthers(s.cfg.AcceptCookies))
+		return
+	}
+	setCookies(x, s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies))
+}
+
+func setCookies(x *exchange, all []*http.Cookie) {
+	for _, c := range all {
 		http.SetCookie(x.w, c)
 	}
 }

@@ -20,6 +20,10 @@ const (
 	maxStates = 16
 	// maxStateID bounds what names an attempt.
 	maxStateID = 64
+	// maxDomains bounds the domains that one name is removed for, maxCleared the
+	// cookies that remove others in one answer: proxies bound its headers.
+	maxDomains = 8
+	maxCleared = 64
 	// fliptPrefix is the one cookie prefix with which the token's name never gets
 	// another one in front: whoever chooses it wants Flipt's own name.
 	fliptPrefix = "flipt"
@@ -63,6 +67,7 @@ type Cookies struct {
 	state    string // name without the id
 	host     string // normalised
 	domain   string // attribute of the token's cookie, "" is none
+	reaching []string
 	secure   bool
 	sameSite http.SameSite
 	now      func() time.Time
@@ -78,6 +83,7 @@ func NewCookies(c CookieConfig) *Cookies {
 	if isParent(domain, k.host) {
 		k.domain = domain
 	}
+	k.reaching = domainsOf(k.host, k.domain)
 	if k.sameSite == 0 || k.sameSite == http.SameSiteDefaultMode {
 		k.sameSite = http.SameSiteLaxMode
 	}
@@ -108,21 +114,58 @@ func (k *Cookies) ClearToken() *http.Cookie { return k.clear(k.tokenKind()) }
 
 // ClearOthers returns cookies that remove whatever else r carries where a client
 // token may be read from: everything under the accepted names, and what is called
-// like the token's cookie but belongs to our own host instead of the domain. Next
-// to a token that has just been set they would contradict it.
+// like the token's cookie but was set in another way. Next to a token that is
+// valid they would contradict it.
+//
+// A request does not say for which domain a cookie was set, and a browser keeps
+// one of our host alone apart from one for "Domain=" our host (RFC 6265 §5.3
+// step 11). So each name is removed for our host alone, for our host as a domain,
+// and for every domain above it but a single label. The token's own cookie is
+// never among them; it is to be set or removed after these, because a browser may
+// take one of them for it. There are 64 at most.
 func (k *Cookies) ClearOthers(r *http.Request, accepted []string) []*http.Cookie {
+	return k.clearOthers(accepted, func(name string) bool { return carries(r, name) })
+}
+
+// ClearAllOthers is [Cookies.ClearOthers] as if the request carried all of the
+// names. Another site's request does not show cookies that are Strict.
+func (k *Cookies) ClearAllOthers(accepted []string) []*http.Cookie {
+	return k.clearOthers(accepted, func(string) bool { return true })
+}
+
+func (k *Cookies) clearOthers(accepted []string, carried func(name string) bool) []*http.Cookie {
 	var all []*http.Cookie
-	if k.domain != "" && carries(r, k.token) {
-		all = append(all, k.clear(cookieKind{k.token, "", k.sameSite}))
-	}
-	for i, name := range accepted {
-		if name == k.token || slices.Contains(accepted[:i], name) || !carries(r, name) {
+	names := append([]string{k.token}, accepted...)
+	for i, name := range names {
+		if slices.Contains(names[:i], name) || !carried(name) {
 			continue
 		}
-		all = append(all, k.clear(cookieKind{name, "", k.sameSite}))
-		if k.domain != "" && !hasNamePrefix(name, hostPrefix) {
-			all = append(all, k.clear(cookieKind{name, k.domain, k.sameSite}))
+		for _, domain := range append([]string{""}, k.reaching...) {
+			kind := cookieKind{name, domain, k.sameSite}
+			if kind == k.tokenKind() || domain != "" && hasNamePrefix(name, hostPrefix) {
+				continue
+			}
+			if len(all) == maxCleared {
+				return all
+			}
+			all = append(all, k.clear(kind))
 		}
+	}
+	return all
+}
+
+// domainsOf returns the domains for which host may be sent a cookie, from itself
+// up to the last that is no single label, the first 8 of them and the sessions'.
+func domainsOf(host, sessions string) []string {
+	if host == "" || isIP(host) {
+		return nil
+	}
+	all := []string{host}
+	for _, above, _ := strings.Cut(host, "."); strings.Contains(above, ".") && len(all) < maxDomains; _, above, _ = strings.Cut(above, ".") {
+		all = append(all, above)
+	}
+	if sessions != "" && !slices.Contains(all, sessions) {
+		all[len(all)-1] = sessions
 	}
 	return all
 }
