@@ -59,7 +59,7 @@ func (d *decoder) resolveEnv(key string, n *node, name string) bool {
 	}
 	// It has a purpose, whatever its name looked like.
 	d.problems = slices.DeleteFunc(d.problems, func(p Problem) bool {
-		return p.Warning && p.Position.Env == name && p.Problem == fitsNoKey
+		return p.Warning && p.Env == name && p.Problem == fitsNoKey
 	})
 	n.text, n.reference = value, n.text
 	return true
