@@ -52,13 +52,14 @@ func (e *Engine) byName(ctx context.Context, q *request, r *rule) decision {
 	if !q.plain && r.loosens() {
 		return decision{reason: ReasonAmbiguousTarget, rule: r}
 	}
+	sent := withoutQuery(q.view.Path)
 	readings := q.target.Readings()
 	d := e.apply(ctx, q, r, readings[0])
 	for i, path := range readings {
 		if i > 0 && r.dependsOnPath() {
 			d = e.both(ctx, q, d, r, path)
 		}
-		if bytes.Equal(path, q.sent) {
+		if bytes.Equal(path, sent) {
 			continue
 		}
 		if other := e.matchPath(q, path); other != nil && other != r {
@@ -93,7 +94,7 @@ func (e *Engine) both(ctx context.Context, q *request, d decision, r *rule, path
 // mode are noted and passed over.
 func (e *Engine) match(q *request, path []byte) *rule {
 	for _, r := range e.rules {
-		if !r.matches(q.host, path, q.view.Method, q.plain) || r.asSent && !bytes.Equal(path, q.sent) {
+		if !q.isFor(r, path) {
 			continue
 		}
 		if !r.shadow {
@@ -108,10 +109,9 @@ func (e *Engine) match(q *request, path []byte) *rule {
 // nil.
 func (e *Engine) matchPath(q *request, path []byte) *rule {
 	for _, r := range e.rules {
-		if len(r.paths) == 0 || r.shadow || !r.matches(q.host, path, q.view.Method, q.plain) || r.asSent && !bytes.Equal(path, q.sent) {
-			continue
+		if len(r.paths) > 0 && !r.shadow && q.isFor(r, path) {
+			return r
 		}
-		return r
 	}
 	return nil
 }

@@ -21,11 +21,9 @@ type request struct {
 	deadline time.Time
 	target   target.Target
 	rawQuery []byte
-	// sent is the path as it was sent, without the query.
-	sent    []byte
-	host    []byte
-	hostBuf []byte
-	plain   bool
+	host     []byte
+	hostBuf  []byte
+	plain    bool
 
 	authorization, cookies [][]byte
 	// shadows are rules in shadow mode that matched.
@@ -60,7 +58,7 @@ func (e *Engine) release(q *request) {
 	clear(q.cookies)
 	clear(q.shadows)
 	q.target.Parse(nil)
-	q.view, q.host, q.sent, q.rawQuery, q.headers, q.query, q.decisionID = nil, nil, nil, nil, nil, nil, ""
+	q.view, q.host, q.rawQuery, q.headers, q.query, q.decisionID = nil, nil, nil, nil, nil, ""
 	q.authorization, q.cookies, q.shadows = q.authorization[:0], q.cookies[:0], q.shadows[:0]
 	e.requests.Put(q)
 }
@@ -85,7 +83,6 @@ func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
 	}
 	q.host, q.hostBuf = host, host
 	q.target.Parse(q.view.Path)
-	q.sent = withoutQuery(q.view.Path)
 	q.rawQuery = q.target.Query()
 	switch q.target.Class {
 	case target.Plain:
@@ -103,6 +100,12 @@ func (e *Engine) canonicalise(q *request, scanned error) (decision, bool) {
 	q.authorization = q.view.Values(q.authorization[:0], "authorization")
 	q.cookies = q.view.Values(q.cookies[:0], "cookie")
 	return decision{}, true
+}
+
+// isFor reports whether q, with this reading of its path, is for rule r.
+func (q *request) isFor(r *rule, path []byte) bool {
+	return r.matches(q.host, path, q.view.Method, q.plain) &&
+		(!r.asSent || bytes.Equal(path, withoutQuery(q.view.Path)))
 }
 
 // hasLowerCase reports whether a method has a letter in lower case. Methods

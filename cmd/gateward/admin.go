@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -66,14 +65,9 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// adminLimits bound what a client of the admin listener can hold on to.
-type adminLimits struct {
-	readHeader, read, write, idle time.Duration
-	headerBytes                   int
-}
-
-func defaultAdminLimits() adminLimits {
-	return adminLimits{
+// adminLimits are those of the admin listener.
+func adminLimits() httpLimits {
+	return httpLimits{
 		readHeader: 5 * time.Second, read: 10 * time.Second,
 		write: 30 * time.Second, // pprof extends it by the length of a profile
 		idle:  2 * time.Minute, headerBytes: 16 << 10,
@@ -87,7 +81,7 @@ type adminEndpoint struct {
 }
 
 // newAdminEndpoint serves on l. Profiles are only for clients on this host.
-func newAdminEndpoint(l net.Listener, metrics http.Handler, ready *readiness, lim adminLimits, logger *slog.Logger) *adminEndpoint {
+func newAdminEndpoint(l net.Listener, metrics http.Handler, ready *readiness, lim httpLimits, logger *slog.Logger) *adminEndpoint {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.Handle("GET /readyz", ready)
@@ -102,24 +96,11 @@ func newAdminEndpoint(l net.Listener, metrics http.Handler, ready *readiness, li
 	mux.Handle("GET /debug/pprof/symbol", localOnly(pprof.Symbol))
 	mux.Handle("POST /debug/pprof/symbol", localOnly(pprof.Symbol))
 	mux.Handle("GET /debug/pprof/trace", localOnly(pprof.Trace))
-	return &adminEndpoint{listener: l, server: &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: lim.readHeader,
-		ReadTimeout:       lim.read,
-		WriteTimeout:      lim.write,
-		IdleTimeout:       lim.idle,
-		MaxHeaderBytes:    lim.headerBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}}
+	return &adminEndpoint{listener: l, server: newHTTPServer(mux, lim, logger)}
 }
 
 // serve answers until the endpoint is stopped.
-func (e *adminEndpoint) serve() error {
-	if err := e.server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
+func (e *adminEndpoint) serve() error { return serveHTTP(e.server, e.listener) }
 
 // stop ends the endpoint, waiting for answers in flight until ctx ends.
 func (e *adminEndpoint) stop(ctx context.Context) {

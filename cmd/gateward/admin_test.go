@@ -12,7 +12,7 @@ import (
 	"github.com/gateward/gateward/internal/config"
 )
 
-func testAdmin(t *testing.T, lim adminLimits) *adminEndpoint {
+func testAdmin(t *testing.T, lim httpLimits) *adminEndpoint {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,10 +27,10 @@ func testAdmin(t *testing.T, lim adminLimits) *adminEndpoint {
 
 func TestSEC_L11_SlowClientsAreClosed(t *testing.T) {
 	t.Parallel()
-	if d := defaultAdminLimits(); d.readHeader <= 0 || d.read <= 0 || d.write <= 0 || d.idle <= 0 || d.headerBytes <= 0 {
+	if d := adminLimits(); d.readHeader <= 0 || d.read <= 0 || d.write <= 0 || d.idle <= 0 || d.headerBytes <= 0 {
 		t.Errorf("unlimited by default: %+v", d)
 	}
-	lim := defaultAdminLimits()
+	lim := adminLimits()
 	lim.readHeader, lim.read, lim.idle = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
 	e := testAdmin(t, lim)
 	for name, request := range map[string]string{
@@ -60,7 +60,7 @@ func TestSEC_L11_SlowClientsAreClosed(t *testing.T) {
 
 func TestSEC_L11_LargeHeadersAreRefused(t *testing.T) {
 	t.Parallel()
-	e := testAdmin(t, defaultAdminLimits())
+	e := testAdmin(t, adminLimits())
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.listener.Addr().String()+"/healthz", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestSEC_P01_AdminIsNotPublic(t *testing.T) {
 	if a := config.Default().Server.Admin.Address; !hasLoopback(t, a) {
 		t.Errorf("default admin address %q is not of this host only", a)
 	}
-	e := testAdmin(t, defaultAdminLimits())
+	e := testAdmin(t, adminLimits())
 	for path, want := range map[string]map[string]int{
 		"/debug/pprof/":        {"127.0.0.1:1": 200, "[::1]:1": 200, "10.0.0.7:1": 404, "[2001:db8::1]:1": 404},
 		"/debug/pprof/heap":    {"127.0.0.1:1": 200, "10.0.0.7:1": 404},
@@ -115,7 +115,7 @@ func TestSEC_P01_AdminIsNotPublic(t *testing.T) {
 // nor what a proxy on it passes on gets a profile.
 func TestSEC_P01_ProfilesAreNotForPages(t *testing.T) {
 	t.Parallel()
-	e := testAdmin(t, defaultAdminLimits())
+	e := testAdmin(t, adminLimits())
 	get := func(host, name, value string) int {
 		r := httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil)
 		r.RemoteAddr, r.Host = "127.0.0.1:4711", host
@@ -154,7 +154,7 @@ func hasLoopback(t *testing.T, address string) bool {
 // A profile takes longer than any other answer may.
 func TestProfileOutlivesWriteTimeout(t *testing.T) {
 	t.Parallel()
-	lim := defaultAdminLimits()
+	lim := adminLimits()
 	lim.write = 300 * time.Millisecond
 	e := testAdmin(t, lim)
 	res, err := http.Get("http://" + e.listener.Addr().String() + "/debug/pprof/trace?seconds=0.6")

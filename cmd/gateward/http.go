@@ -11,13 +11,36 @@ import (
 	"time"
 )
 
-// httpLimits bound what a client of the login service can hold on to.
+// httpLimits bound what a client of a listener for HTTP can hold on to.
 type httpLimits struct {
 	readHeader, read, write, idle time.Duration
 	headerBytes                   int
 }
 
-func defaultHTTPLimits() httpLimits {
+// newHTTPServer returns a server with these limits. What its connections suffer is
+// logged for who looks for it.
+func newHTTPServer(handler http.Handler, lim httpLimits, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: lim.readHeader,
+		ReadTimeout:       lim.read,
+		WriteTimeout:      lim.write,
+		IdleTimeout:       lim.idle,
+		MaxHeaderBytes:    lim.headerBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// serveHTTP answers on l until the server is stopped.
+func serveHTTP(server *http.Server, l net.Listener) error {
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// loginLimits are those of the login service.
+func loginLimits() httpLimits {
 	return httpLimits{
 		readHeader: 5 * time.Second, read: 10 * time.Second,
 		write: 30 * time.Second, // a provider that takes its time to exchange a code
@@ -41,17 +64,9 @@ func newHTTPEndpoint(l net.Listener, tlsConfig *tls.Config, handler http.Handler
 	if tlsConfig != nil {
 		e.listener = tls.NewListener(l, tlsConfig)
 	}
-	e.server = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			(*e.handler.Load()).ServeHTTP(w, r)
-		}),
-		ReadHeaderTimeout: lim.readHeader,
-		ReadTimeout:       lim.read,
-		WriteTimeout:      lim.write,
-		IdleTimeout:       lim.idle,
-		MaxHeaderBytes:    lim.headerBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}
+	e.server = newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*e.handler.Load()).ServeHTTP(w, r)
+	}), lim, logger)
 	return e
 }
 
@@ -59,12 +74,7 @@ func newHTTPEndpoint(l net.Listener, tlsConfig *tls.Config, handler http.Handler
 func (e *httpEndpoint) swap(handler http.Handler) { e.handler.Store(&handler) }
 
 // serve answers until the endpoint is stopped.
-func (e *httpEndpoint) serve() error {
-	if err := e.server.Serve(e.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
+func (e *httpEndpoint) serve() error { return serveHTTP(e.server, e.listener) }
 
 // stop ends the endpoint, waiting for answers in flight until ctx ends, and
 // reports whether all of them were given.

@@ -101,7 +101,7 @@ func (s *server) open(ctx context.Context, names []string) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("server.admin.address: %w", err), s.unlisten())
 		}
-		s.admin = newAdminEndpoint(l, s.metrics.Handler(s.logger), &s.ready, defaultAdminLimits(), s.logger)
+		s.admin = newAdminEndpoint(l, s.metrics.Handler(s.logger), &s.ready, adminLimits(), s.logger)
 		go func() { s.failed <- s.admin.serve() }()
 	}
 	if s.grpc != nil {
@@ -140,7 +140,7 @@ func (s *server) openHTTP(ctx context.Context, c *config.HTTP) error {
 	if err != nil {
 		return fmt.Errorf("server.http.address: %w", err)
 	}
-	s.http = newHTTPEndpoint(l, tlsConfig, s.stack.login, defaultHTTPLimits(), s.logger)
+	s.http = newHTTPEndpoint(l, tlsConfig, s.stack.login, loginLimits(), s.logger)
 	return nil
 }
 

@@ -12,9 +12,6 @@ import (
 //go:embed login.html.tmpl
 var loginTemplate string
 
-//nolint:gochecknoglobals // parsed once
-var loginPage = template.Must(template.New("login").Parse(loginTemplate))
-
 // cookie holds the provider's own session, so that a second login needs no
 // choice.
 const cookie = "demo_provider_session"
@@ -23,6 +20,7 @@ const cookie = "demo_provider_session"
 type login struct {
 	storage  *storage
 	callback func(ctx context.Context, id string) string
+	template *template.Template
 }
 
 // page asks who it is, unless this browser has said so and may leave it at that.
@@ -41,7 +39,7 @@ func (l *login) page(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = loginPage.Execute(w, struct {
+	_ = l.template.Execute(w, struct {
 		ID, Hint string
 		People   []person
 	}{id, request.hint, people()})

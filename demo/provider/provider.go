@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -73,7 +74,11 @@ func newHandler(issuer string, c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &login{storage: s, callback: op.AuthCallbackURL(o)}
+	page, err := template.New("login").Parse(loginTemplate)
+	if err != nil {
+		return nil, err
+	}
+	l := &login{storage: s, callback: op.AuthCallbackURL(o), template: page}
 	issued := op.NewIssuerInterceptor(o.IssuerFromRequest)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /login", issued.HandlerFunc(l.page))

@@ -2,10 +2,7 @@ package jwt
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +15,6 @@ const (
 	// maxClockSkew bounds how far a clock may be off: more would turn expiry
 	// into a suggestion.
 	maxClockSkew = time.Minute
-	maxFileSize  = 1 << 20
 )
 
 // Config is the jwt block of the configuration.
@@ -171,7 +167,7 @@ func newSource(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gatew
 	case c.PublicKeyFile != "" && c.CAPath != "":
 		return nil, &gateward.ConfigError{Key: c.key("ca_path"), Problem: "is of no use with public_key_file", Remedy: "remove it"}
 	case c.PublicKeyFile != "":
-		data, err := readFile(c.PublicKeyFile)
+		data, err := keyset.ReadFile(c.PublicKeyFile)
 		if err != nil {
 			return nil, c.problem("public_key_file", err)
 		}
@@ -197,15 +193,10 @@ func newRemote(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gatew
 		cfg.OnRefresh = func(ok bool, at time.Time) { o.OnRefresh(name, ok, at) }
 	}
 	if c.CAPath != "" {
-		data, err := readFile(c.CAPath)
-		if err != nil {
+		var err error
+		if cfg.RootCAs, madeOf.authorities, err = keyset.ReadAuthorities(c.CAPath); err != nil {
 			return nil, c.problem("ca_path", err)
 		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(data) {
-			return nil, c.problem("ca_path", fmt.Errorf("%s: no certificate in PEM form", c.CAPath))
-		}
-		madeOf.authorities = string(data)
 	}
 	if s := o.Previous.share(madeOf); s != nil {
 		return s, nil
@@ -220,24 +211,4 @@ func newRemote(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gatew
 // problem returns what is wrong with a key's value, as the operator reads it.
 func (i *Issuer) problem(key string, err error) *gateward.ConfigError {
 	return &gateward.ConfigError{Key: i.key(key), Problem: strings.TrimPrefix(err.Error(), "keyset: ")}
-}
-
-// readFile returns a file that an operator has named, of at most maxFileSize.
-func readFile(path string) ([]byte, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, err // "stat PATH: no such file or directory", as Flipt says it
-	}
-	f, err := os.Open(path) //nolint:gosec // the operator's configuration names it
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFileSize {
-		return nil, fmt.Errorf("%s: more than %d bytes", path, maxFileSize)
-	}
-	return data, nil
 }

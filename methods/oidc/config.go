@@ -2,12 +2,9 @@ package oidc
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +18,6 @@ const (
 	// DefaultCacheTTL is how long metadata is used where nothing is configured.
 	DefaultCacheTTL = 15 * time.Minute
 
-	maxFileSize   = 1 << 20
 	wellKnown     = "/.well-known/"
 	wellKnownOIDC = "/.well-known/openid-configuration"
 )
@@ -266,30 +262,8 @@ func (s *settings) readAuthorities(key func(string) string, p *problems) {
 	if s.CAPath == "" {
 		return
 	}
-	data, err := readFile(s.CAPath)
-	if err != nil {
+	var err error
+	if s.roots, s.authorities, err = keyset.ReadAuthorities(s.CAPath); err != nil {
 		p.add(key("ca_path"), err.Error(), "")
-		return
 	}
-	s.roots, s.authorities = x509.NewCertPool(), string(data)
-	if !s.roots.AppendCertsFromPEM(data) {
-		p.add(key("ca_path"), s.CAPath+": no certificate in PEM form", "")
-	}
-}
-
-// readFile returns a file that an operator has named, of at most maxFileSize.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator's configuration names it
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFileSize {
-		return nil, errors.New(path + ": more than 1 MiB")
-	}
-	return data, nil
 }
