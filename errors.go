@@ -1,6 +1,9 @@
 package gateward
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // The sentinels decide whose fault a refusal is. Errors that wrap none of them
 // are ours, and are treated like [ErrUnavailable].
@@ -21,16 +24,47 @@ var (
 // A NotAdmittedError is [ErrNotAdmitted] with the configured rule that keeps the
 // identity out.
 type NotAdmittedError struct {
-	// Rule is the key of the rule, such as "email_matches". The person who is
-	// refused may see it.
+	// Rule is the key of the rule, such as "email_matches", or one of the Rule
+	// constants. The person who is refused may see it.
 	Rule string
+	// Reason says more, in sentences for the person who is refused: what is
+	// missing and what to do; or "". It holds nothing that a stranger may not know.
+	Reason string
+	// URL is where the person can do that, or "": an https address at the
+	// provider.
+	URL string
 }
+
+// Rules that keep out a person whose identity is all right, because of what is
+// recorded of the person.
+const (
+	// RuleUserDisabled: an administrator has disabled the person.
+	RuleUserDisabled = "user_disabled"
+	// RuleUserWaiting: no administrator has enabled the person yet, see sign_up.
+	RuleUserWaiting = "user_waiting"
+	// RuleSignUp: nobody new may enter.
+	RuleSignUp = "sign_up"
+)
 
 // Error names the rule.
 func (e *NotAdmittedError) Error() string { return ErrNotAdmitted.Error() + " by " + e.Rule }
 
 // Unwrap returns [ErrNotAdmitted].
 func (e *NotAdmittedError) Unwrap() error { return ErrNotAdmitted }
+
+// An UnavailableError is [ErrUnavailable] with what a person may know of it.
+type UnavailableError struct {
+	// Reason says in a sentence or two what does not work; no internals.
+	Reason string
+	// RetryAfter is after how long it may work again; zero if that is not known.
+	RetryAfter time.Duration
+}
+
+// Error returns the reason.
+func (e *UnavailableError) Error() string { return ErrUnavailable.Error() + ": " + e.Reason }
+
+// Unwrap returns [ErrUnavailable].
+func (e *UnavailableError) Unwrap() error { return ErrUnavailable }
 
 // A ConfigError is one problem with one configuration key. Packages that are
 // built from configuration return them (joined with [errors.Join] when there

@@ -41,10 +41,16 @@ type Identity struct {
 	Name string
 
 	Groups []string
+	// Organizations are the names of the organizations that the person is an
+	// active member of, in lower case, and Teams those of the teams, as
+	// ORGANIZATION/TEAM. They are apart from Groups because anybody can found an
+	// organization of any name.
+	Organizations, Teams []string
 	// Scopes are the scopes granted to the credential (RFC 6749 §3.3).
 	Scopes []string
 	// AllScopes: the credential is not limited by scopes, so that whatever asks
-	// for one is content. A person's session is such, a token never.
+	// for one is content. A person's session is such unless scopes are granted to
+	// people by configuration, a token never.
 	AllScopes bool
 
 	// Claims are the verified claims as the issuer sent them, JSON types; nil
@@ -56,6 +62,9 @@ type Identity struct {
 
 	// AuthTime is when the end user authenticated, zero if unknown.
 	AuthTime time.Time
+	// ConfirmedAt is when the provider of a session last said all this: at the
+	// login, or at the last refresh. Zero where there is no session.
+	ConfirmedAt time.Time
 	// Expiry is when the credential ceases to be valid, zero if it does not
 	// expire. Nothing derived from the identity may live longer.
 	Expiry time.Time
@@ -64,6 +73,9 @@ type Identity struct {
 	// or its provider's tokens to be refreshed.
 	FreshUntil time.Time
 
+	// UserID is the id of the person's record ([sessions.User]), or "" where there
+	// is none: only who has logged in has one.
+	UserID string
 	// SessionID is the public identifier of the session or API token behind
 	// the credential, or "". It is not a secret and cannot be presented.
 	SessionID string

@@ -11,12 +11,13 @@ import (
 // Implementations are safe for concurrent use; the context bounds any I/O.
 //
 // What a Login can do beyond this is found by type assertion: [Admitter],
-// [Refresher], [EndSessionURLer], [LogoutTokenVerifier].
+// [Refresher], [Rechecker], [EmailAuthority], [EndSessionURLer],
+// [LogoutTokenVerifier].
 type Login interface {
 	// Method is the name of the method: "oidc", "github".
 	Method() string
 	// Name is the provider's name as in configuration, paths and metric labels,
-	// unique within the method.
+	// unique within the method; "" where the method has only one (github).
 	Name() string
 	// DisplayName is what a person reads: "Login with NAME".
 	DisplayName() string
@@ -86,6 +87,25 @@ type Refresher interface {
 	// identity is not known: the provider may have replaced the refresh token
 	// before what follows failed. An ID token among them is verified all the same.
 	Refresh(ctx context.Context, id gateward.Identity, t gateward.Tokens) (gateward.Identity, gateward.Tokens, error)
+}
+
+// A Rechecker is a [Refresher] that is asked about the person again and again,
+// tokens that expire or not: what it knows (memberships) ends without anybody
+// telling us. While the provider cannot be asked its last answer counts.
+type Rechecker interface {
+	Refresher
+	// RecheckInterval is for how long an answer counts, above zero; zero: the
+	// person is not asked about.
+	RecheckInterval() time.Duration
+}
+
+// An EmailAuthority is a provider that the configuration believes addresses of
+// some domains, so that whoever has the address there is the person whom another
+// such provider knows by it.
+type EmailAuthority interface {
+	// Authoritative reports whether a verified address is one of those. It makes no
+	// I/O.
+	Authoritative(email string) bool
 }
 
 // An EndSessionURLer can end the person's session at the provider

@@ -30,11 +30,15 @@ type record struct {
 	EmailVerified bool              `json:"ev,omitempty"`
 	Name          string            `json:"n,omitempty"`
 	Groups        []string          `json:"g,omitempty"`
+	Organizations []string          `json:"o,omitempty"`
+	Teams         []string          `json:"t,omitempty"`
 	Scopes        []string          `json:"s,omitempty"`
 	AllScopes     bool              `json:"as,omitempty"`
 	Claims        map[string]any    `json:"c,omitempty"`
 	Metadata      map[string]string `json:"md,omitempty"`
 	AuthTime      int64             `json:"at,omitempty"`
+	ConfirmedAt   int64             `json:"ac,omitempty"`
+	UserID        string            `json:"u,omitempty"`
 
 	AccessToken  string `json:"ta,omitempty"`
 	RefreshToken string `json:"tr,omitempty"`
@@ -61,8 +65,10 @@ func Encode(dst []byte, s *Session) ([]byte, error) {
 		Key: s.Key[:], Revision: s.Revision,
 		Issuer: id.Issuer, Subject: id.Subject, Method: id.Method, Provider: id.Provider,
 		Email: id.Email, EmailVerified: id.EmailVerified, Name: id.Name,
-		Groups: id.Groups, Scopes: id.Scopes, AllScopes: id.AllScopes,
+		Groups: id.Groups, Organizations: id.Organizations, Teams: id.Teams,
+		Scopes: id.Scopes, AllScopes: id.AllScopes,
 		Claims: id.Claims, Metadata: id.Metadata, AuthTime: micro(id.AuthTime),
+		ConfirmedAt: micro(id.ConfirmedAt), UserID: id.UserID,
 		AccessToken: s.Tokens.AccessToken.Reveal(), RefreshToken: s.Tokens.RefreshToken.Reveal(),
 		IDToken: s.Tokens.IDToken.Reveal(), TokenExpiry: micro(s.Tokens.Expiry), SID: s.Tokens.SID,
 		CreatedAt: micro(s.CreatedAt), UpdatedAt: micro(s.UpdatedAt), LastSeenAt: micro(s.LastSeenAt),
@@ -101,8 +107,10 @@ func Decode(b []byte) (Session, error) {
 			Principal: gateward.Principal{Issuer: r.Issuer, Subject: r.Subject},
 			Method:    r.Method, Provider: r.Provider,
 			Email: r.Email, EmailVerified: r.EmailVerified, Name: r.Name,
-			Groups: r.Groups, Scopes: r.Scopes, AllScopes: r.AllScopes,
+			Groups: r.Groups, Organizations: r.Organizations, Teams: r.Teams,
+			Scopes: r.Scopes, AllScopes: r.AllScopes,
 			Claims: r.Claims, Metadata: r.Metadata, AuthTime: date(r.AuthTime),
+			ConfirmedAt: date(r.ConfirmedAt), UserID: r.UserID,
 		},
 		Tokens: gateward.Tokens{
 			AccessToken: secret(r.AccessToken), RefreshToken: secret(r.RefreshToken), IDToken: secret(r.IDToken),
@@ -124,6 +132,7 @@ func Decode(b []byte) (Session, error) {
 func Merge(kept, with *Session, now time.Time) Session {
 	s := *kept
 	s.Identity, s.Tokens = with.Identity, with.Tokens
+	s.Identity.UserID = kept.Identity.UserID
 	s.Identity.Metadata = maps.Clone(with.Identity.Metadata)
 	if with.ExpiresAt.Before(s.ExpiresAt) {
 		s.ExpiresAt = with.ExpiresAt

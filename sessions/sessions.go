@@ -31,7 +31,7 @@ type Session struct {
 	Revision uint64
 
 	// Identity is what the login established. SessionID, Expiry and FreshUntil
-	// are not kept: they follow from the session.
+	// are not kept: they follow from the session. UserID never changes.
 	Identity gateward.Identity
 	// Tokens are the provider's.
 	Tokens gateward.Tokens

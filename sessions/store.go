@@ -103,6 +103,8 @@ type Filter struct {
 	Principal gateward.Principal
 	// Method and Provider are Identity.Method and Identity.Provider.
 	Method, Provider string
+	// UserID is Identity.UserID.
+	UserID string
 	// SID is Tokens.SID, which means something together with Method and Provider
 	// only.
 	SID string
@@ -118,13 +120,15 @@ func (f *Filter) Selects(s *Session) bool {
 	return (f.Principal == gateward.Principal{} || f.Principal == s.Identity.Principal) &&
 		(f.Method == "" || f.Method == s.Identity.Method) &&
 		(f.Provider == "" || f.Provider == s.Identity.Provider) &&
+		(f.UserID == "" || f.UserID == s.Identity.UserID) &&
 		(f.SID == "" || f.SID == s.Tokens.SID) &&
 		(f.CreatedBefore.IsZero() || s.CreatedAt.Before(f.CreatedBefore))
 }
 
 // Zero reports whether f selects every live session.
 func (f *Filter) Zero() bool {
-	return f.Principal == gateward.Principal{} && f.Method == "" && f.Provider == "" && f.SID == "" && f.CreatedBefore.IsZero()
+	return f.Principal == gateward.Principal{} && f.Method == "" && f.Provider == "" && f.UserID == "" &&
+		f.SID == "" && f.CreatedBefore.IsZero()
 }
 
 // A Once remembers what has been used.
@@ -171,11 +175,17 @@ type Bus interface {
 	Subscribe(l Listener) (cancel func())
 }
 
-// A Revocation says which identities must not be used from a cache any longer.
+// A Revocation says which identities must not be used from a cache any longer,
+// and who must not enter at all.
 type Revocation struct {
 	Keys []Key
 	// All: those of every session.
 	All bool
+	// Denied are [KeyOfUser] and [KeyOfPrincipal] of users that are disabled from
+	// now on; see [Denylist].
+	Denied []Key
+	// Users: which users are disabled has changed.
+	Users bool
 }
 
 // A Listener is told what has been revoked. Its methods return quickly and may
