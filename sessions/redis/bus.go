@@ -137,7 +137,7 @@ func (s *Store) hear(ctx context.Context) (heard bool, err error) {
 	silence := time.AfterFunc(deafAfter, func() { cancel(errSilent) })
 	defer silence.Stop()
 	if err := subscription.Subscribe(ctx, s.names.channel()); err != nil {
-		return false, fmt.Errorf("redis: subscribe: %w", err)
+		return false, fmt.Errorf("redis: subscribe: %w", spoken(err))
 	}
 	for {
 		got, err := subscription.ReceiveTimeout(ctx, deafAfter)
@@ -145,7 +145,7 @@ func (s *Store) hear(ctx context.Context) (heard bool, err error) {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
-			return heard, fmt.Errorf("redis: listen: %w", err)
+			return heard, fmt.Errorf("redis: listen: %w", spoken(err))
 		}
 		switch got := got.(type) {
 		case *goredis.Subscription:

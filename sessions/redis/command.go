@@ -3,22 +3,8 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-
-	"github.com/gateward/gateward"
-)
-
-const (
-	// acknowledgeWithin bounds how long a write waits for a replica to have it.
-	acknowledgeWithin = 100 * time.Millisecond
-	// acknowledgePause is for how long nothing waits after it was in vain so many
-	// times in a row.
-	acknowledgePause = 5 * time.Second
-	vainWaits        = 3
 )
 
 // A command is one that is to be run, on keys of one slot, and its answer.
@@ -27,9 +13,11 @@ type command struct {
 	keys   []string // the first decides where it runs
 	args   []any
 
-	done   bool
-	result any // nil also for Redis' nil
-	err    error
+	done    bool
+	unknown bool // the server does not know the script
+	moved   bool // it is not for this server, or not for now
+	result  any  // nil also for Redis' nil
+	err     error
 }
 
 func plain(name, key string, args ...any) *command {
@@ -61,6 +49,7 @@ func (c *command) cmd(ctx context.Context, text bool) *goredis.Cmd {
 
 // take keeps an answer, unless the command is to be sent once more.
 func (c *command) take(cmd *goredis.Cmd) {
+	c.unknown, c.moved = false, false
 	result, err := cmd.Result()
 	switch {
 	case err == nil:
@@ -68,6 +57,8 @@ func (c *command) take(cmd *goredis.Cmd) {
 	case errors.Is(err, goredis.Nil):
 		c.done = true
 	case elsewhere(err):
+		c.unknown = goredis.HasErrorPrefix(err, "NOSCRIPT")
+		c.moved = !c.unknown
 	default:
 		c.done, c.err = isAnswer(err), err
 	}
@@ -96,8 +87,8 @@ func elsewhere(err error) bool {
 
 // isAnswer: the server is there, whatever it says.
 func isAnswer(err error) bool {
-	var answer goredis.Error
-	return errors.As(err, &answer)
+	_, ok := serverText(err)
+	return ok
 }
 
 // run runs commands, together where there are several. It returns the first
@@ -125,7 +116,7 @@ func (s *Store) send(ctx context.Context, op string, durable bool, commands []*c
 	case durable:
 		s.acknowledged(ctx, commands)
 	case len(commands) > 1:
-		s.together(ctx, s.client, commands)
+		s.together(ctx, s.client, commands, false)
 	}
 	var first error
 	for _, c := range commands {
@@ -160,7 +151,7 @@ func (s *Store) alone(ctx context.Context, c *command) {
 		if c.take(cmd); c.done || c.err != nil {
 			return
 		}
-		if c.err = cmd.Err(); !goredis.HasErrorPrefix(c.err, "NOSCRIPT") {
+		if c.err = cmd.Err(); !c.unknown {
 			c.done = isAnswer(c.err)
 			return
 		}
@@ -172,15 +163,12 @@ type pipeliner interface{ Pipeline() goredis.Pipeliner }
 
 // together runs commands at once. Those that are not done afterwards have to be
 // run alone.
-func (s *Store) together(ctx context.Context, to pipeliner, commands []*command, more ...goredis.Cmder) {
+func (s *Store) together(ctx context.Context, to pipeliner, commands []*command, text bool) {
 	pipe := to.Pipeline()
 	sent := make([]*goredis.Cmd, len(commands))
 	for i, c := range commands {
-		sent[i] = c.cmd(ctx, false)
+		sent[i] = c.cmd(ctx, text)
 		_ = pipe.Process(ctx, sent[i]) // it is only queued
-	}
-	for _, m := range more {
-		_ = pipe.Process(ctx, m)
 	}
 	_, _ = pipe.Exec(ctx) // each has its own error
 	for i, c := range commands {
@@ -190,44 +178,11 @@ func (s *Store) together(ctx context.Context, to pipeliner, commands []*command,
 	}
 }
 
-// acknowledged runs commands on each node that they belong to, and waits there
-// until a replica has what they wrote. A node counts only what came over the
-// same connection.
-func (s *Store) acknowledged(ctx context.Context, commands []*command) {
-	groups := map[pipeliner][]*command{}
-	for _, c := range commands {
-		var node pipeliner = s.client
-		if cluster, ok := s.client.(*goredis.ClusterClient); ok {
-			master, err := cluster.MasterForKey(ctx, c.keys[0])
-			if err != nil {
-				continue // it is run alone
-			}
-			node = master
-		}
-		groups[node] = append(groups[node], c)
+// serverText returns what a server has answered, if err is an answer.
+func serverText(err error) (text string, ok bool) {
+	var answer goredis.Error
+	if !errors.As(err, &answer) {
+		return "", false
 	}
-	for node, group := range groups {
-		wait := goredis.NewIntCmd(ctx, "wait", 1, acknowledgeWithin.Milliseconds())
-		s.together(ctx, node, group, wait)
-		switch {
-		case wait.Err() != nil:
-		case wait.Val() > 0:
-			s.vain.Store(0)
-		case s.vain.Add(1) >= vainWaits && s.unacknowledged.CompareAndSwap(false, true):
-			s.log.LogAttrs(ctx, slog.LevelWarn, "no replica acknowledges writes",
-				slog.Duration("within", acknowledgeWithin), slog.Duration("again_after", acknowledgePause))
-			time.AfterFunc(acknowledgePause, func() { s.unacknowledged.Store(false) })
-		}
-	}
-}
-
-// unavailable wraps an error of the storage.
-func unavailable(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, gateward.ErrUnavailable) {
-		return fmt.Errorf("redis: %s: %w", op, err)
-	}
-	return fmt.Errorf("redis: %s: %w: %w", op, gateward.ErrUnavailable, err)
+	return answer.Error(), true
 }

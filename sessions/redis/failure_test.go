@@ -207,7 +207,7 @@ func TestLostAnswers(t *testing.T) {
 			},
 		},
 		"expire": {
-			func(made sessions.Session) string { return made.ID },
+			func(sessions.Session) string { return "gateward:revocations" },
 			func(t *testing.T, s *redis.Store, made sessions.Session) {
 				e := listen(s)
 				if err := s.Expire(ctx, made.ID, time.Now().Add(-time.Second)); err != nil {

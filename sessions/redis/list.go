@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/sessions"
@@ -33,6 +36,10 @@ func (e entry) compare(f entry) int {
 	return cmp.Or(cmp.Compare(e.created, f.created), strings.Compare(e.id, f.id))
 }
 
+// before reports whether the entry's session was created before t, which is
+// exclusive, and nothing if it is zero.
+func (e entry) before(t time.Time) bool { return t.IsZero() || e.created < micro(t) }
+
 func (e entry) token() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(pageVersion + strconv.FormatInt(e.created, 10) + ":" + e.id))
 }
@@ -52,6 +59,9 @@ func parseToken(token string) (entry, error) {
 	return e, nil
 }
 
+// errUndecided: the rest of what was asked for has been done.
+var errUndecided = errors.New("there are sessions that cannot be opened, nor told from those that are meant: configure the keys that they were sealed with")
+
 // A found is an entry with its session, or why it cannot be read.
 type found struct {
 	entry
@@ -60,25 +70,23 @@ type found struct {
 }
 
 // sources returns the names of the indexes that have everything that f selects,
-// and whether every entry of them is meant.
-func (s *Store) sources(ctx context.Context, op string, f *sessions.Filter) (names []string, exact bool, err error) {
+// and whether an entry of them says enough of a session that cannot be read, its
+// time of creation apart. Of a principal, and of a provider's session, it does
+// whatever else f names: one session too many may end, but none too few.
+func (s *Store) sources(ctx context.Context, op string, f *sessions.Filter) (names []string, decides bool, err error) {
 	switch {
 	case f.SID != "" && f.Method != "" && f.Provider != "":
-		rest := *f
-		rest.SID, rest.Method, rest.Provider = "", "", ""
-		return []string{sidIndex(f.Method, f.Provider, f.SID)}, rest.Zero(), nil
+		return []string{sidIndex(f.Method, f.Provider, f.SID)}, true, nil
 	case f.Principal != gateward.Principal{}:
-		rest := *f
-		rest.Principal = gateward.Principal{}
-		return []string{principalIndex(f.Principal)}, rest.Zero(), nil
+		return []string{principalIndex(f.Principal)}, true, nil
 	case f.Method != "":
-		return []string{methodIndex(f.Method)}, false, nil
+		return []string{methodIndex(f.Method)}, f.Provider == "" && f.SID == "", nil
 	}
 	methods, err := s.methodNames(ctx, op)
 	for _, m := range methods {
 		names = append(names, methodIndex(m))
 	}
-	return names, false, err
+	return names, f.Provider == "" && f.SID == "", err
 }
 
 func (s *Store) methodNames(ctx context.Context, op string) ([]string, error) {
@@ -113,12 +121,15 @@ func (s *Store) next(ctx context.Context, op string, names []string, after entry
 }
 
 // each calls visit with batches of what f selects after a place, in order, over
-// or not, until it returns false. What cannot be read is passed on if tampered.
+// or not, until it returns false. What cannot be read is passed on if tampered;
+// if it cannot be told whether f selects it, the error at the end is
+// errUndecided.
 func (s *Store) each(ctx context.Context, op string, f *sessions.Filter, after entry, n int, tampered bool, visit func([]found) (bool, error)) error {
-	names, exact, err := s.sources(ctx, op, f)
+	names, decides, err := s.sources(ctx, op, f)
 	if err != nil || len(names) == 0 {
 		return err
 	}
+	var undecided error
 	for {
 		entries, err := s.next(ctx, op, names, after, n)
 		if err != nil {
@@ -129,8 +140,14 @@ func (s *Store) each(ctx context.Context, op string, f *sessions.Filter, after e
 			if err != nil {
 				return err
 			}
-			if e.err == nil && f.Selects(&e.Session) || e.err != nil && tampered && exact {
+			switch {
+			case e.err == nil && f.Selects(&e.Session):
 				all = append(all, e)
+			case e.err == nil || !tampered || !e.before(f.CreatedBefore):
+			case decides:
+				all = append(all, e)
+			default:
+				undecided = unavailable(op, errUndecided)
 			}
 		}
 		if goOn, err := visit(all); err != nil || !goOn {
@@ -138,12 +155,15 @@ func (s *Store) each(ctx context.Context, op string, f *sessions.Filter, after e
 		}
 		// Later entries are not before the filter's end either.
 		last := len(entries) - 1
-		if len(entries) < n || !f.CreatedBefore.IsZero() && entries[last].created >= micro(f.CreatedBefore) {
-			return nil
+		if len(entries) < n || !entries[last].before(f.CreatedBefore) {
+			return undecided
 		}
 		after = entries[last]
 	}
 }
+
+// isWrongType: what is kept under the name is no session.
+func isWrongType(err error) bool { return goredis.HasErrorPrefix(err, "WRONGTYPE") }
 
 // readAll reads the sessions of entries that are still there.
 func (s *Store) readAll(ctx context.Context, op string, entries []entry) func(yield func(found, error) bool) {
@@ -152,12 +172,18 @@ func (s *Store) readAll(ctx context.Context, op string, entries []entry) func(yi
 		for i, e := range entries {
 			reads[i] = s.read(e.id)
 		}
-		if err := s.run(ctx, op, reads...); err != nil {
+		if err := s.run(ctx, op, reads...); err != nil && !isWrongType(err) {
 			yield(found{}, err)
 			return
 		}
 		for i, e := range entries {
 			session, err := s.decode(ctx, e.id, reads[i])
+			switch {
+			case isWrongType(reads[i].err):
+				err = sessions.ErrTampered
+			case reads[i].err != nil:
+				err = reads[i].err
+			}
 			switch {
 			case errors.Is(err, sessions.ErrNotFound):
 				continue
@@ -202,7 +228,11 @@ func (s *Store) List(ctx context.Context, f sessions.Filter, limit int, pageToke
 }
 
 // DeleteWhere implements [sessions.Registry]. What it has deleted before an error
-// stays deleted, and has been published.
+// stays deleted, and has been published. Sessions that cannot be opened, since
+// another key has sealed them or they were tampered with, are deleted wherever
+// they may be meant, are not counted, and make every replica forget all
+// identities; a filter that does not tell whether they are meant is an error
+// that wraps [gateward.ErrUnavailable], after all others have been deleted.
 func (s *Store) DeleteWhere(ctx context.Context, f sessions.Filter) (int, error) {
 	const op = "delete sessions"
 	if f.Zero() {
@@ -223,10 +253,14 @@ func (s *Store) deleteAll(ctx context.Context, op string, all []found) (live int
 		return 0, nil
 	}
 	now := s.now()
+	nonce, err := s.nonce()
+	if err != nil {
+		return 0, err
+	}
 	var commands []*command
 	var r sessions.Revocation
 	for i := range all {
-		commands = append(commands, plain("DEL", s.names.record(all[i].id)))
+		commands = append(commands, s.removal(all[i].id, nonce, ""))
 		if all[i].err != nil {
 			r.All = true
 			continue

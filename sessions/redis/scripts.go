@@ -24,8 +24,13 @@ func newScript(text string) *script {
 //	r  revision                 x  absolute end     u  when Expire changed x
 //	i  idle timeout             s  last seen        o  which Expire was the last
 //
-// Of these v alone is believed when the session is read; the others can only end
-// it sooner.
+// Only v is authentic. Whoever can write to Redis can, with the others, end a
+// session sooner, take back what Expire did, and put off the idle end, but never
+// go beyond the sealed absolute end. What ends a session relies on none of them.
+//
+// A deleted session leaves a hash without v for a while, so that a creation that
+// is sent again does not bring it back: d, which deletion it was. Without v there
+// is no session.
 type scripts struct {
 	create, touch, replace, expire, remove *script
 	indexAdd, indexAfter, indexSettle      *script
@@ -64,11 +69,9 @@ end
 `
 	// Arguments: v k n x i s ttl.
 	createScript = `
-local v = redis.call('HGET', KEYS[1], 'v')
-if v then
-  if v == ARGV[1] then return 1 end
-  return 0
-end
+local f = redis.call('HMGET', KEYS[1], 'v', 'd')
+if f[1] == ARGV[1] then return 1 end
+if f[1] or f[2] then return 0 end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'k', ARGV[2], 'n', ARGV[3], 'r', '1', 'x', ARGV[4], 'i', ARGV[5], 's', ARGV[6])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 return 1`
@@ -82,13 +85,14 @@ redis.call('HSET', KEYS[1], 's', ARGV[2])
 keep(KEYS[1], deadline(x, i, seen), now, num(ARGV[3]))
 return 1`
 
-	// Arguments: now grace revision v n x newRevision channel message.
+	// Arguments: now grace revision v n x newRevision channel message. The answer is
+	// 0 if the session is gone, -1 if it was replaced, -2 if it is over.
 	replaceScript = `
 local f = redis.call('HMGET', KEYS[1], 'v', 'x', 'i', 's', 'r')
 if not f[1] then return 0 end
 if f[1] ~= ARGV[4] then
   local now, x, i, s = num(ARGV[1]), num(f[2]), num(f[3]), num(f[4])
-  if now >= deadline(x, i, s) then return 0 end
+  if now >= deadline(x, i, s) then return -2 end
   if f[5] ~= ARGV[3] then return -1 end
   redis.call('HSET', KEYS[1], 'v', ARGV[4], 'n', ARGV[5], 'r', ARGV[7])
   if num(ARGV[6]) < x then
@@ -100,13 +104,17 @@ end
 redis.call('PUBLISH', ARGV[8], ARGV[9])
 return 1`
 
-	// Arguments: now grace at nonce channel head.
+	// Arguments: now grace at nonce channel message, and x i s as they are sealed, ""
+	// each if they cannot be read: then the session counts as live.
 	expireScript = `
-local f = redis.call('HMGET', KEYS[1], 'v', 'x', 'i', 's', 'k', 'n', 'o')
-if not f[1] or not f[5] then return false end
-if f[7] ~= ARGV[4] then
+local f = redis.call('HMGET', KEYS[1], 'v', 'x', 'i', 's', 'n', 'o')
+if not f[1] then return false end
+if f[6] ~= ARGV[4] then
   local now, x, i, s = num(ARGV[1]), num(f[2]), num(f[3]), num(f[4])
-  if now >= deadline(x, i, s) then return false end
+  if ARGV[7] ~= '' then
+    x, i, s = math.min(x, num(ARGV[7])), num(ARGV[8]), math.max(s, num(ARGV[9]))
+    if now >= deadline(x, i, s) then return false end
+  end
   redis.call('HSET', KEYS[1], 'o', ARGV[4])
   if num(ARGV[3]) < x then
     x = num(ARGV[3])
@@ -114,13 +122,22 @@ if f[7] ~= ARGV[4] then
     keep(KEYS[1], deadline(x, i, s), now, num(ARGV[2]))
   end
 end
-redis.call('PUBLISH', ARGV[5], ARGV[6] .. f[5])
-return {f[5], f[6] or '', redis.call('HGET', KEYS[1], 'x')}`
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return {f[5] or '', redis.call('HGET', KEYS[1], 'x') or ''}`
 
-	// Arguments: channel message.
+	// Arguments: nonce ttl channel message, "" for none. Whatever is there goes,
+	// also if it is of another type, which pcall answers with an error.
 	removeScript = `
-local n = redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[1], ARGV[2])
+local n = 0
+if redis.pcall('HGET', KEYS[1], 'v') then
+  n = 1
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'd', ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+elseif redis.call('HGET', KEYS[1], 'd') == ARGV[1] then
+  n = 1
+end
+if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return n`
 
 	// Arguments: created id due ttl now limit. The answer are members that are due.
@@ -132,7 +149,8 @@ keepIndex(KEYS[2], num(ARGV[4]))
 return redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[5], 'LIMIT', 0, ARGV[6])`
 
 	// Arguments: created id limit. The answer are members after (created, id), and
-	// when they were created.
+	// when they were created; less than limit if there are no more. What no session
+	// has written, an id or a time of another form, is passed over.
 	indexAfterScript = `
 local lo = 0
 if ARGV[2] ~= '' then
@@ -143,7 +161,22 @@ if ARGV[2] ~= '' then
     if redis.call('ZRANGE', KEYS[1], mid, mid)[1] <= ARGV[2] then lo = mid + 1 else hi = mid end
   end
 end
-return redis.call('ZRANGE', KEYS[1], lo, lo + num(ARGV[3]) - 1, 'WITHSCORES')`
+local hex4 = string.rep('[0-9a-f]', 4)
+local id = '^' .. hex4 .. hex4 .. string.rep('%-' .. hex4, 4) .. hex4 .. hex4 .. '$'
+local found, n = {}, num(ARGV[3])
+while #found < 2 * n do
+  local some = redis.call('ZRANGE', KEYS[1], lo, lo + n - 1, 'WITHSCORES')
+  for j = 1, #some, 2 do
+    local created = tonumber(some[j + 1])
+    if #found < 2 * n and string.find(some[j], id) and created and created % 1 == 0 and math.abs(created) <= 2^53 then
+      found[#found + 1] = some[j]
+      found[#found + 1] = some[j + 1]
+    end
+  end
+  if #some < 2 * n then break end
+  lo = lo + n
+end
+return found`
 
 	// Arguments: pairs of id and when it is due again, "" for never: it is gone.
 	indexSettleScript = `

@@ -6,9 +6,17 @@ import (
 	"strconv"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/gateward/gateward/sessions"
+)
+
+const (
+	// tombstoneFor is for how long at least a deleted session cannot be created
+	// again: longer than a command is sent again, and than any network keeps it.
+	tombstoneFor = 30 * time.Second
+
+	// Answers of the script that replaces.
+	replacedBefore = -1
+	replacedOver   = -2
 )
 
 // Create implements [sessions.Store].
@@ -63,7 +71,7 @@ func (s *Store) kept(ctx context.Context, op, id string) (sessions.Session, erro
 	}
 	c := s.read(id)
 	if err := s.run(ctx, op, c); err != nil {
-		if goredis.HasErrorPrefix(err, "WRONGTYPE") {
+		if isWrongType(err) {
 			err = sessions.ErrTampered
 		}
 		return sessions.Session{}, err
@@ -111,8 +119,10 @@ func (s *Store) Replace(ctx context.Context, with sessions.Session) error {
 	switch {
 	case err != nil:
 		return err
-	case c.int() < 0:
+	case c.int() == replacedBefore:
 		return sessions.ErrConflict
+	case c.int() == replacedOver: // it is kept, and so are its entries
+		return sessions.ErrNotFound
 	case c.int() == 0:
 		s.removeFromIndexes(ctx, with.ID, after)
 		return sessions.ErrNotFound
@@ -121,30 +131,46 @@ func (s *Store) Replace(ctx context.Context, with sessions.Session) error {
 	return nil
 }
 
-// Expire implements [sessions.Store].
+// Expire implements [sessions.Store]. A session that cannot be opened here, since
+// another key has sealed it, may be live elsewhere: it is ended too, and every
+// replica forgets all identities.
 func (s *Store) Expire(ctx context.Context, id string, at time.Time) error {
 	const op = "expire session"
-	if !isID(id) {
+	session, err := s.kept(ctx, op, id)
+	var sealed [3]any
+	var r sessions.Revocation
+	switch {
+	case errors.Is(err, sessions.ErrTampered):
+		sealed, r.All = [3]any{"", "", ""}, true
+	case err != nil:
+		return err
+	case !session.Live(s.now()):
 		return sessions.ErrNotFound
+	default:
+		sealed = [3]any{micro(session.ExpiresAt), session.IdleTimeout.Microseconds(), micro(session.LastSeenAt)}
+		r.Keys = []sessions.Key{session.Key}
 	}
 	nonce, err := s.nonce()
 	if err != nil {
 		return err
 	}
 	c := call(s.scripts.expire, s.names.record(id), micro(s.now()), s.grace.Milliseconds(), micro(at), nonce,
-		s.names.channel(), keysMessage())
-	if err := s.runDurable(ctx, op, c); err != nil {
-		return err
-	}
+		s.names.channel(), encode(r)[0], sealed[0], sealed[1], sealed[2])
+	err = s.runDurable(ctx, op, c)
 	answer := c.list()
-	if len(answer) != 3 {
+	if err != nil || len(answer) == 2 { // an error does not say that it was not done
+		s.bus.revoked(r)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(answer) != 2:
 		return sessions.ErrNotFound
 	}
-	s.bus.revoked(revocationOf(id, answer[0]))
 	// Its entries are looked at again when it is to be gone, and not only when it
 	// would have been.
-	joined, _ := answer[1].(string)
-	if ends, ok := number(answer[2]); ok {
+	joined, _ := answer[0].(string)
+	if ends, ok := number(answer[1]); ok {
 		s.setDue(ctx, id, splitNames(joined), date(ends).Add(s.grace))
 	}
 	return nil
@@ -158,27 +184,43 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	}
 	// The key is read first, so that it is known also when the answer to the
 	// deletion is lost.
-	read := plain("HMGET", s.names.record(id), "k", "n")
-	if err := s.run(ctx, op, read); err != nil {
+	read := plain("HMGET", s.names.record(id), "v", "k", "n")
+	err := s.run(ctx, op, read)
+	if err != nil && !isWrongType(err) {
 		return err
 	}
-	f := read.list()
-	if len(f) != 2 || f[0] == nil {
-		return nil
+	var key, names any // unknown, if what is there is no session
+	if err == nil {
+		f := read.list()
+		if len(f) != 3 || f[0] == nil {
+			return nil
+		}
+		key, names = f[1], f[2]
 	}
-	r := revocationOf(id, f[0])
-	err := s.runDurable(ctx, op, call(s.scripts.remove, s.names.record(id), s.names.channel(), encode(r)[0]))
+	nonce, err := s.nonce()
+	if err != nil {
+		return err
+	}
+	r := revocationOf(id, key)
+	err = s.runDurable(ctx, op, s.removal(id, nonce, encode(r)[0]))
 	s.bus.revoked(r)
 	if err != nil {
 		return err
 	}
-	joined, _ := f[1].(string)
+	joined, _ := names.(string)
 	s.removeFromIndexes(ctx, id, splitNames(joined))
 	return nil
 }
 
+// removal returns the command that deletes a session, and publishes a message
+// unless it is "".
+func (s *Store) removal(id, nonce, message string) *command {
+	return call(s.scripts.remove, s.names.record(id),
+		nonce, max(tombstoneFor, 8*s.config.NetTimeout).Milliseconds(), s.names.channel(), message)
+}
+
 // revocationOf returns that of the key that lies in the open beside a session.
-// If it is not the session's, everything is revoked.
+// If it is missing or not the session's, everything is revoked.
 func revocationOf(id string, field any) sessions.Revocation {
 	text, _ := field.(string)
 	if len(text) == len(sessions.Key{}) {

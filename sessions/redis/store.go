@@ -19,6 +19,10 @@
 // methods, and the secrets of [Store.Key]: with keys that are configured instead,
 // who reads Redis learns nothing of persons.
 //
+// Who can write to Redis can, with configured keys too, put back an old record of
+// a session (DUMP, RESTORE), and so undo that it was ended; but make none, nor one
+// that goes beyond its sealed end. Only Gateward should be able to write there.
+//
 // # Failures
 //
 // An operation fails with [gateward.ErrUnavailable] after twice
