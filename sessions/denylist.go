@@ -34,14 +34,14 @@ type Denylist struct {
 	ended chan struct{}
 
 	mu      sync.Mutex
-	heard   uint64 // how often something was heard; what was read before is too old
+	denied  []Key // heard since the last reading began, which may have missed it
 	hearing bool
 }
 
 // NewDenylist returns a Denylist of the disabled users. Close ends what it does in
 // the background. The caller subscribes it to the bus.
 func NewDenylist(users Users, logger *slog.Logger) *Denylist {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // what runs in the background ends with Close
 	d := &Denylist{users: users, logger: logger, wake: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
 	go d.follow(ctx)
 	return d
@@ -79,7 +79,7 @@ func (d *Denylist) Revoked(r Revocation) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.heard++
+	d.denied = append(d.denied, r.Denied...)
 	if old := d.keys.Load(); old != nil && len(r.Denied) > 0 {
 		keys := maps.Clone(*old)
 		for _, k := range r.Denied {
@@ -95,8 +95,7 @@ func (d *Denylist) Hearing(ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hearing = ok
-	d.heard++ // something may have been missed
-	d.read()
+	d.read() // something may have been missed
 }
 
 // read has the list read soon.
@@ -142,10 +141,11 @@ func (d *Denylist) pause(failed bool) time.Duration {
 	return denylistEvery
 }
 
-// load reads the list, again if something was heard meanwhile.
+// load reads the list. What is heard meanwhile has it read again: wake is empty
+// when it begins, or makes for one reading too many.
 func (d *Denylist) load(ctx context.Context) error {
 	d.mu.Lock()
-	before := d.heard
+	d.denied = nil
 	d.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, denylistTimeout)
 	defer cancel()
@@ -159,14 +159,10 @@ func (d *Denylist) load(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.heard != before && d.keys.Load() != nil {
-		d.read() // somebody may have been disabled whom this reading has missed
-		return nil
+	for _, k := range d.denied {
+		keys[k] = struct{}{}
 	}
 	d.keys.Store(&keys)
-	if d.heard != before {
-		d.read()
-	}
 	return nil
 }
 

@@ -3,6 +3,8 @@ package sessions
 import (
 	"context"
 	"time"
+
+	"github.com/gateward/gateward"
 )
 
 // The operations that [Observe] names: one for every method of a [Backend] and
@@ -26,6 +28,14 @@ const (
 	OpPublish     = "publish"
 	OpKey         = "key"
 	OpPing        = "ping"
+
+	OpCreateUser   = "create_user"
+	OpUser         = "user"
+	OpUserOf       = "user_of"
+	OpUsersByEmail = "users_by_email"
+	OpReplaceUser  = "replace_user"
+	OpListUsers    = "list_users"
+	OpDisabledKeys = "disabled_keys"
 )
 
 // Operations returns the names of all operations, so that metrics can be there
@@ -34,6 +44,7 @@ func Operations() []string {
 	return []string{
 		OpCreate, OpGet, OpTouch, OpReplace, OpExpire, OpDelete, OpList, OpDeleteWhere, OpCount,
 		OpUse, OpMark, OpMarked, OpAcquire, OpRenew, OpRelease, OpPublish, OpKey, OpPing,
+		OpCreateUser, OpUser, OpUserOf, OpUsersByEmail, OpReplaceUser, OpListUsers, OpDisabledKeys,
 	}
 }
 
@@ -41,8 +52,9 @@ func Operations() []string {
 type Observer struct {
 	Now func() time.Time
 	// Observe is called after every operation with its error and how long it
-	// took. [ErrNotFound], [ErrConflict], [ErrTampered], [ErrBadPage] and
-	// [ErrNoFilter] are answers, not failures of the backend. It returns quickly
+	// took. [ErrNotFound], [ErrConflict], [ErrTampered], [ErrBadPage],
+	// [ErrNoFilter], [ErrNoUser] and [ErrTooMany] are answers, not failures of the
+	// backend. It returns quickly
 	// and is safe for concurrent use.
 	Observe func(operation string, err error, took time.Duration)
 }
@@ -160,4 +172,39 @@ func (l *observedLease) Renew(ctx context.Context, ttl time.Duration) (_ bool, e
 func (l *observedLease) Release(ctx context.Context) (err error) {
 	defer l.o.observing(OpRelease)(&err)
 	return l.Lease.Release(ctx)
+}
+
+func (b *observed) CreateUser(ctx context.Context, u User) (err error) {
+	defer b.o.observing(OpCreateUser)(&err)
+	return b.Backend.CreateUser(ctx, u)
+}
+
+func (b *observed) User(ctx context.Context, id string) (_ User, err error) {
+	defer b.o.observing(OpUser)(&err)
+	return b.Backend.User(ctx, id)
+}
+
+func (b *observed) UserOf(ctx context.Context, p gateward.Principal) (_ User, err error) {
+	defer b.o.observing(OpUserOf)(&err)
+	return b.Backend.UserOf(ctx, p)
+}
+
+func (b *observed) UsersByEmail(ctx context.Context, email string) (_ []User, err error) {
+	defer b.o.observing(OpUsersByEmail)(&err)
+	return b.Backend.UsersByEmail(ctx, email)
+}
+
+func (b *observed) ReplaceUser(ctx context.Context, u User) (err error) {
+	defer b.o.observing(OpReplaceUser)(&err)
+	return b.Backend.ReplaceUser(ctx, u)
+}
+
+func (b *observed) ListUsers(ctx context.Context, f UserFilter, limit int, pageToken string) (_ UserPage, err error) {
+	defer b.o.observing(OpListUsers)(&err)
+	return b.Backend.ListUsers(ctx, f, limit, pageToken)
+}
+
+func (b *observed) DisabledKeys(ctx context.Context) (_ []Key, err error) {
+	defer b.o.observing(OpDisabledKeys)(&err)
+	return b.Backend.DisabledKeys(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/sessions"
 	"github.com/gateward/gateward/sessions/memory"
 	"github.com/gateward/gateward/sessions/storetest"
@@ -19,14 +20,16 @@ func TestObserve_Conforms(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	storetest.Run(t, func(_ *testing.T, o storetest.Options) sessions.Backend {
+	observed := func(_ *testing.T, o storetest.Options) sessions.Backend {
 		b := memory.New(memory.Options{Now: o.Now, Random: rand.Reader, GracePeriod: o.GracePeriod})
 		return sessions.Observe(b, sessions.Observer{Now: o.Now, Observe: func(operation string, _ error, _ time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
 			seen[operation] = true
 		}})
-	})
+	}
+	storetest.Run(t, observed)
+	storetest.RunUsers(t, observed)
 	for _, operation := range sessions.Operations() {
 		if !seen[operation] {
 			t.Errorf("%s was never observed", operation)
@@ -80,6 +83,19 @@ func (b *slow) Acquire(context.Context, string, time.Duration) (sessions.Lease, 
 	return nil, b.fail()
 }
 
+func (b *slow) CreateUser(context.Context, sessions.User) error               { return b.fail() }
+func (b *slow) User(context.Context, string) (u sessions.User, _ error)       { return u, b.fail() }
+func (b *slow) ReplaceUser(context.Context, sessions.User) error              { return b.fail() }
+func (b *slow) UsersByEmail(context.Context, string) ([]sessions.User, error) { return nil, b.fail() }
+func (b *slow) DisabledKeys(context.Context) ([]sessions.Key, error)          { return nil, b.fail() }
+func (b *slow) UserOf(context.Context, gateward.Principal) (u sessions.User, _ error) {
+	return u, b.fail()
+}
+
+func (b *slow) ListUsers(context.Context, sessions.UserFilter, int, string) (p sessions.UserPage, _ error) {
+	return p, b.fail()
+}
+
 type slowLease struct{ *slow }
 
 func (l slowLease) Renew(context.Context, time.Duration) (bool, error) { return false, l.fail() }
@@ -117,7 +133,9 @@ func TestObserve_TellsNameErrorAndTime(t *testing.T) {
 	if l, err = held.Acquire(ctx, "", time.Second); l == nil || err != nil {
 		t.Fatalf("acquire: got %v, %v", l, err)
 	}
-	errs = append(errs, second(l.Renew(ctx, time.Second)), l.Release(ctx), o.Publish(ctx, sessions.Revocation{}), second(o.Key(ctx, "")), o.Ping(ctx))
+	errs = append(errs, second(l.Renew(ctx, time.Second)), l.Release(ctx), o.Publish(ctx, sessions.Revocation{}), second(o.Key(ctx, "")), o.Ping(ctx),
+		o.CreateUser(ctx, sessions.User{}), second(o.User(ctx, "")), second(o.UserOf(ctx, gateward.Principal{})), second(o.UsersByEmail(ctx, "")),
+		o.ReplaceUser(ctx, sessions.User{}), second(o.ListUsers(ctx, sessions.UserFilter{}, 1, "")), second(o.DisabledKeys(ctx)))
 	for i, err := range errs {
 		if !errors.Is(err, errDown) {
 			t.Errorf("operation %d: the error was lost: %v", i, err)

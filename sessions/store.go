@@ -36,6 +36,7 @@ type Backend interface {
 	Leaser
 	Bus
 	Keys
+	Users
 	// Ping reports whether the backend can be used now.
 	Ping(ctx context.Context) error
 	// Close ends what the backend does in the background.

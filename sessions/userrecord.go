@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/gateward/gateward"
@@ -34,8 +35,16 @@ type identityRecord struct {
 }
 
 // EncodeUser appends the kept form of u to dst: a backend whose records outlive
-// the process seals it.
+// the process seals it. What DecodeUser would not take is an error.
 func EncodeUser(dst []byte, u *User) ([]byte, error) {
+	switch {
+	case u.ID == "":
+		return nil, errors.New("sessions: encode user: it has no id")
+	case len(u.Identities) == 0:
+		return nil, errors.New("sessions: encode user: it has no identity")
+	case u.Enabled && u.Waiting:
+		return nil, errors.New("sessions: encode user: it is enabled and waits to be")
+	}
 	r := userRecord{
 		ID: u.ID, Revision: u.Revision, Enabled: u.Enabled, Waiting: u.Waiting,
 		CreatedAt: micro(u.CreatedAt), UpdatedAt: micro(u.UpdatedAt), LastLogin: micro(u.LastLoginAt),

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,6 +78,30 @@ func (u *User) Keys() []Key {
 	return all
 }
 
+// RevocationOf returns what is published when a user has become u, as
+// [Users.CreateUser] (before is nil) and [Users.ReplaceUser] say. It is the zero
+// Revocation if there is nothing to publish.
+func RevocationOf(before, u *User) Revocation {
+	var r Revocation
+	if !u.Enabled {
+		r.Denied = u.Keys()
+	}
+	r.Users = before != nil && (!before.Enabled && u.Enabled || !before.sameIdentities(u))
+	return r
+}
+
+// sameIdentities reports whether u has the principals that o has, in any order.
+func (u *User) sameIdentities(o *User) bool {
+	mine, theirs := map[gateward.Principal]bool{}, map[gateward.Principal]bool{}
+	for i := range u.Identities {
+		mine[u.Identities[i].Principal] = true
+	}
+	for i := range o.Identities {
+		theirs[o.Identities[i].Principal] = true
+	}
+	return maps.Equal(mine, theirs)
+}
+
 // Users keeps users. They never expire: nothing but a change ends what is said
 // of them, and, except with a backend that lives in the process, no restart. The
 // identities of one user are nobody else's. Listings are in the order of
@@ -94,12 +119,13 @@ type Users interface {
 	UserOf(ctx context.Context, p gateward.Principal) (User, error)
 
 	// UsersByEmail returns the users with this verified address in lower case, at
-	// most 100.
+	// most 100; or [ErrTampered] if one of them cannot be read, or nobody would know
+	// how many there are.
 	UsersByEmail(ctx context.Context, email string) ([]User, error)
 
 	// ReplaceUser puts u in place of the user with its id, provided that u.Revision
 	// is still the kept one and no identity is another user's; otherwise it returns
-	// [ErrConflict], or [ErrNoUser]. ID and CreatedAt stay; Revision grows by one. A
+	// [ErrConflict], or [ErrNoUser], or [ErrTampered]. ID and CreatedAt stay; Revision grows by one. A
 	// user that is disabled afterwards has its keys published as Denied, whatever
 	// it was before; one that no longer is, or has other identities than before,
 	// as a change of Users.

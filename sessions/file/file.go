@@ -1,12 +1,13 @@
-// Package file keeps sessions in one file of the local disk (bbolt): what was
-// acknowledged survives the process, also one that is killed. The file belongs to
-// one process at a time, so it is for one replica.
+// Package file keeps sessions and users in one file of the local disk (bbolt):
+// what was acknowledged survives the process, also one that is killed. The file
+// belongs to one process at a time, so it is for one replica.
 //
 // What a backend promises is written in package sessions. Here, a record is a
 // session sealed under its id, together with the facts about it that indexes and
 // clean-up need without opening it (record.go). All writes pass one goroutine
-// that commits whatever waits in one transaction (writer.go). Leases and
-// listeners live in the process, which is the only one there is.
+// that commits whatever waits in one transaction (writer.go). Users are sealed
+// likewise, and have indexes of their own (user.go). Leases and listeners live in
+// the process, which is the only one there is.
 package file
 
 import (
@@ -27,8 +28,9 @@ import (
 	"github.com/gateward/gateward/sessions"
 )
 
-// MasterKey is the name of the secret that seals sessions unless Options.Masters
-// says otherwise. It is in the same file: who has the whole file can open them.
+// MasterKey is the name of the secret that seals sessions and users unless
+// Options.Masters says otherwise. It is in the same file: who has the whole file
+// can open them.
 const MasterKey = "encryption"
 
 // ErrLocked means that another process has the file open.
@@ -42,8 +44,8 @@ type Options struct {
 	// Now and Random are required.
 	Now    func() time.Time
 	Random io.Reader
-	// Masters are the secrets that sessions are sealed with; nil: one that is
-	// made when the file is, and kept in it ([MasterKey]).
+	// Masters are the secrets that sessions and users are sealed with; nil: one
+	// that is made when the file is, and kept in it ([MasterKey]).
 	Masters sessions.Masters
 	// GracePeriod is how long a session that is over is still listed.
 	GracePeriod time.Duration
@@ -56,7 +58,8 @@ type Store struct {
 	o      Options
 	path   string
 	db     *bbolt.DB
-	sealer *sessions.Sealer
+	sealer *sessions.Sealer // of sessions
+	users  *sessions.Sealer
 	bus    sessions.LocalBus
 	leases *sessions.LocalLeases
 	touched
@@ -89,6 +92,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.o.Masters = sessions.KeptMasters(s, MasterKey, nil)
 	}
 	s.sealer = sessions.NewSealer("session", s.o.Masters, o.Random)
+	s.users = sessions.NewSealer("user", s.o.Masters, o.Random)
 	go s.write(context.WithoutCancel(ctx)) // it ends with the Store
 	s.closing = sync.OnceValue(func() error {
 		close(s.stop)
@@ -97,8 +101,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	})
 	// The keys are derived now: the writer could not wait for one that it would
 	// have to write itself.
-	if _, err := s.sealer.Seal(ctx, nil, nil, nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("file: open %s: %w", path, err), s.Close())
+	for _, sealer := range []*sessions.Sealer{s.sealer, s.users} {
+		if _, err := sealer.Seal(ctx, nil, nil, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("file: open %s: %w", path, err), s.Close())
+		}
 	}
 	return s, nil
 }
@@ -190,7 +196,8 @@ func (s *Store) survive(err *error) {
 // outage.
 func (s *Store) outcome(err error) error {
 	for _, known := range []error{
-		nil, sessions.ErrNotFound, sessions.ErrConflict, sessions.ErrTampered, sessions.ErrBadPage, sessions.ErrNoFilter, gateward.ErrUnavailable,
+		nil, sessions.ErrNotFound, sessions.ErrConflict, sessions.ErrTampered, sessions.ErrBadPage, sessions.ErrNoFilter, sessions.ErrNoUser,
+		gateward.ErrUnavailable,
 	} {
 		if errors.Is(err, known) {
 			return err

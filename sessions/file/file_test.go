@@ -26,6 +26,13 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	storetest.RunUsers(t, func(t *testing.T, o storetest.Options) sessions.Backend {
+		return open(t, filepath.Join(t.TempDir(), "sessions.db"), file.Options{Now: o.Now, GracePeriod: o.GracePeriod})
+	})
+}
+
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func atStart() time.Time { return start }
@@ -58,7 +65,7 @@ func session(subject string) sessions.Session {
 		ID: sessions.IDOf(key), Key: key,
 		CreatedAt: start, UpdatedAt: start, LastSeenAt: start, ExpiresAt: start.Add(8 * time.Hour), IdleTimeout: time.Hour,
 	}
-	s.Identity = gateward.Identity{Principal: gateward.Principal{Issuer: "https://op.example.com", Subject: subject}, Method: "oidc", Provider: "example"}
+	s.Identity = gateward.Identity{Principal: gateward.Principal{Issuer: "https://op.example.com", Subject: subject}, Method: "oidc", Provider: "example", UserID: "user-51f2c9"}
 	s.Tokens = gateward.Tokens{AccessToken: gateward.NewSecret("access-51f2c9"), RefreshToken: gateward.NewSecret("refresh-51f2c9"), SID: "sid-" + subject}
 	return s
 }

@@ -30,9 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child writes until it is killed, and says what was acknowledged: of a session
-// that it made, one that it replaced, and one that it ended. Each first says
-// what it is going to end.
+// child writes until it is killed, and says what was acknowledged: of sessions
+// that it made, replaced or ended, and of users.
 func child(path string) error {
 	s, err := file.Open(context.Background(), path, file.Options{Now: atStart, Random: rand.Reader})
 	if err != nil {
@@ -40,15 +39,19 @@ func child(path string) error {
 	}
 	failed := make(chan error)
 	var mu sync.Mutex
-	say := func(what string, one sessions.Session) {
+	say := func(what, id string) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Printf("%s %s\n", what, one.ID)
+		fmt.Printf("%s %s\n", what, id)
 	}
-	for range 16 {
+	for i := range 16 {
+		live := life
+		if i%4 == 0 {
+			live = person
+		}
 		go func() {
 			for {
-				if err := life(s, say); err != nil {
+				if err := live(s, say); err != nil {
 					failed <- err
 					return
 				}
@@ -58,7 +61,7 @@ func child(path string) error {
 	return <-failed
 }
 
-func life(s *file.Store, say func(string, sessions.Session)) error {
+func life(s *file.Store, say func(what, id string)) error {
 	ctx := context.Background()
 	for _, step := range []string{"created", "replaced", "deleted", "expired"} {
 		one := session("ada")
@@ -79,7 +82,27 @@ func life(s *file.Store, say func(string, sessions.Session)) error {
 		if err != nil {
 			return err
 		}
-		say(step, one)
+		say(step, one.ID)
+	}
+	return nil
+}
+
+// person is life for users.
+func person(s *file.Store, say func(what, id string)) error {
+	ctx := context.Background()
+	for _, step := range []string{"signed-up", "disabled", "enabled"} {
+		u := user()
+		u.Enabled = step != "enabled"
+		if err := s.CreateUser(ctx, u); err != nil {
+			return err
+		}
+		if u.Revision = 1; step != "signed-up" {
+			u.Enabled = step == "enabled"
+			if err := s.ReplaceUser(ctx, u); err != nil {
+				return err
+			}
+		}
+		say(step, u.ID)
 	}
 	return nil
 }
@@ -103,6 +126,9 @@ func TestKill(t *testing.T) {
 				lost++
 			}
 		}
+		if !disabledSurvived(t, s, acknowledged) {
+			t.Errorf("round %d: the keys of a disabled user are lost", round)
+		}
 		t.Logf("round %d: %d acknowledged, %d lost", round, len(acknowledged), lost)
 		if lost > 0 {
 			t.Errorf("round %d: %d of %d acknowledged writes are lost", round, lost, len(acknowledged))
@@ -123,6 +149,10 @@ func anyMoment(t *testing.T) int {
 
 func survived(t *testing.T, s *file.Store, id, what string) bool {
 	t.Helper()
+	switch what {
+	case "signed-up", "disabled", "enabled":
+		return personSurvived(t, s, id, what)
+	}
 	got, err := s.Get(t.Context(), id)
 	switch what {
 	case "created":
@@ -132,6 +162,31 @@ func survived(t *testing.T, s *file.Store, id, what string) bool {
 	default:
 		return errors.Is(err, sessions.ErrNotFound)
 	}
+}
+
+func disabledSurvived(t *testing.T, s *file.Store, acknowledged map[string]string) bool {
+	t.Helper()
+	keys, err := s.DisabledKeys(t.Context())
+	denied := map[sessions.Key]bool{}
+	for _, k := range keys {
+		denied[k] = true
+	}
+	for id, what := range acknowledged {
+		if what == "disabled" && !denied[sessions.KeyOfUser(id)] || what == "enabled" && denied[sessions.KeyOfUser(id)] {
+			return false
+		}
+	}
+	return err == nil
+}
+
+func personSurvived(t *testing.T, s *file.Store, id, what string) bool {
+	t.Helper()
+	got, err := s.User(t.Context(), id)
+	if err != nil || got.Enabled != (what != "disabled") || got.Revision != map[string]uint64{"signed-up": 1, "disabled": 2, "enabled": 2}[what] {
+		return false
+	}
+	again, err := s.UserOf(t.Context(), got.Identities[0].Principal)
+	return err == nil && again.ID == id
 }
 
 // killOne runs a child until it has acknowledged n writes, and notes also those

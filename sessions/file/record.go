@@ -17,28 +17,40 @@ import (
 
 // The buckets of the file. Those of the indexes have keys alone.
 const (
-	inSessions  = "sessions"   // id → record
-	inCreated   = "created"    // time created, id
-	inPrincipal = "principals" // hash, time created, id
-	inSID       = "sids"       // hash, time created, id
-	inDeadline  = "deadlines"  // time, id: by the record, it is over then
-	inMethods   = "methods"    // method → number of sessions
-	inUsed      = "used"       // hash of name → until when
-	inMarks     = "marks"      // hash of name → when it happened, until when
-	inKeys      = "keys"       // name → secret
+	inSessions  = "sessions"      // id → record
+	inCreated   = "created"       // time created, id
+	inPrincipal = "principals"    // hash, time created, id
+	inSID       = "sids"          // hash, time created, id
+	inSessionOf = "session_users" // hash of user id, time created, id
+	inDeadline  = "deadlines"     // time, id: by the record, it is over then
+	inMethods   = "methods"       // method → number of sessions
+	inUsed      = "used"          // hash of name → until when
+	inMarks     = "marks"         // hash of name → when it happened, until when
+	inKeys      = "keys"          // name → secret
+
+	// Those of users (user.go).
+	inUsers        = "users"           // id → record
+	inUserOrder    = "user_order"      // number → id
+	inUserIdentity = "user_identities" // hash of principal → id
+	inUserEmail    = "user_emails"     // hash of address, number → id
+	inUserDisabled = "user_disabled"   // number → id, keys
 )
 
 func buckets() []string {
-	return []string{inSessions, inCreated, inPrincipal, inSID, inDeadline, inMethods, inUsed, inMarks, inKeys}
+	return []string{
+		inSessions, inCreated, inPrincipal, inSID, inSessionOf, inDeadline, inMethods, inUsed, inMarks, inKeys,
+		inUsers, inUserOrder, inUserIdentity, inUserEmail, inUserDisabled,
+	}
 }
 
 // bucket returns one of the buckets, all of which Open has made.
 func bucket(tx *bbolt.Tx, name string) *bbolt.Bucket { return tx.Bucket([]byte(name)) }
 
-// An id is the bytes of a session's id.
+// An id is the bytes of a session's or a user's id.
 type id [16]byte
 
-// parseID returns the bytes of an id in the form of [sessions.IDOf].
+// parseID returns the bytes of an id in the form of [sessions.IDOf], a UUID in
+// lower case.
 func parseID(text string) (id, bool) {
 	var b id
 	if len(text) != 36 {
@@ -56,7 +68,7 @@ func (b id) text() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// A hash stands for a principal or an SID in the file.
+// A hash stands for a principal, an SID, a user's id or an address in the file.
 type hash [16]byte
 
 func hashOf(parts ...string) hash {
@@ -78,13 +90,21 @@ func hashSID(sid string) hash {
 	return hashOf("sid", sid)
 }
 
+// hashUser is the zero hash for none.
+func hashUser(userID string) hash {
+	if userID == "" {
+		return hash{}
+	}
+	return hashOf("user", userID)
+}
+
 // facts are what is known of a session without opening it: enough to find and
 // to remove it, whatever has become of the key. Nobody can change them and have
 // the session open. Times are in microseconds since the epoch.
 type facts struct {
 	key                          sessions.Key
 	created, expires, seen, idle int64
-	principal, sid               hash
+	principal, sid, user         hash
 	method, provider             string
 }
 
@@ -92,7 +112,7 @@ func factsOf(s *sessions.Session) facts {
 	return facts{
 		key: s.Key, created: s.CreatedAt.UnixMicro(), expires: s.ExpiresAt.UnixMicro(), seen: s.LastSeenAt.UnixMicro(),
 		idle: s.IdleTimeout.Microseconds(), principal: hashPrincipal(s.Identity.Principal), sid: hashSID(s.Tokens.SID),
-		method: s.Identity.Method, provider: s.Identity.Provider,
+		user: hashUser(s.Identity.UserID), method: s.Identity.Method, provider: s.Identity.Provider,
 	}
 }
 
@@ -109,30 +129,46 @@ func (f *facts) live(now time.Time) bool { return now.UnixMicro() < f.deadline()
 // grace.
 func (f *facts) kept(now time.Time, grace time.Duration) bool { return f.live(now.Add(-grace)) }
 
-// recordVersion begins every record. After it come the facts, their length
-// before, and what is sealed.
-const recordVersion = 1
+// recordVersion begins every record of a session without a user, and
+// recordVersionUser one with a user, whose hash follows that of the SID. After it
+// come the facts, their length before, and what is sealed.
+const (
+	recordVersion     = 1
+	recordVersionUser = 2
+)
 
 const fixedFacts = len(sessions.Key{}) + 4*8 + 2*len(hash{})
 
-func (f *facts) append(b []byte) []byte {
-	b = append(b, recordVersion)
-	b = binary.AppendUvarint(b, uint64(fixedFacts+len(f.method)+1+len(f.provider)))
+func (f *facts) bytes() []byte {
+	var b []byte
+	size := fixedFacts + len(f.method) + 1 + len(f.provider)
+	if f.user == (hash{}) {
+		b = binary.AppendUvarint([]byte{recordVersion}, uint64(size))
+	} else {
+		b = binary.AppendUvarint([]byte{recordVersionUser}, uint64(size+len(f.user)))
+	}
 	b = append(b, f.key[:]...)
 	for _, n := range []int64{f.created, f.expires, f.seen, f.idle} {
 		b = binary.BigEndian.AppendUint64(b, uint64(n)) //nolint:gosec // read back the same way
 	}
 	b = append(append(b, f.principal[:]...), f.sid[:]...)
+	if f.user != (hash{}) {
+		b = append(b, f.user[:]...)
+	}
 	return append(append(append(b, f.method...), 0), f.provider...)
 }
 
 // parseRecord returns the facts, their bytes, and what is sealed.
 func parseRecord(b []byte) (f facts, head, sealed []byte, err error) {
-	if len(b) == 0 || b[0] != recordVersion {
+	if len(b) == 0 || b[0] != recordVersion && b[0] != recordVersionUser {
 		return f, nil, nil, sessions.ErrTampered
 	}
+	ofUser, fixed := b[0] == recordVersionUser, fixedFacts
+	if ofUser {
+		fixed += len(f.user)
+	}
 	size, n := binary.Uvarint(b[1:])
-	if n <= 0 || size < uint64(fixedFacts) || size > uint64(len(b)-1-n) { //nolint:gosec // n is at most len(b)-1
+	if n <= 0 || size < uint64(fixed) || size > uint64(len(b)-1-n) { //nolint:gosec // n is at most len(b)-1
 		return f, nil, nil, sessions.ErrTampered
 	}
 	head, sealed = b[:1+n+int(size)], b[1+n+int(size):] //nolint:gosec // it is at most len(b)
@@ -144,8 +180,11 @@ func parseRecord(b []byte) (f facts, head, sealed []byte, err error) {
 	}
 	rest = rest[copy(f.principal[:], rest):]
 	rest = rest[copy(f.sid[:], rest):]
+	if ofUser {
+		rest = rest[copy(f.user[:], rest):]
+	}
 	method, provider, ok := bytes.Cut(rest, []byte{0})
-	if !ok {
+	if !ok || ofUser && f.user == (hash{}) {
 		return f, nil, nil, sessions.ErrTampered
 	}
 	f.method, f.provider = string(method), string(provider)
@@ -159,7 +198,7 @@ func (s *Store) seal(ctx context.Context, b id, one *sessions.Session) (facts, [
 	if err != nil {
 		return f, nil, err
 	}
-	head := f.append(nil)
+	head := f.bytes()
 	record, err := s.sealer.Seal(ctx, slices.Clone(head), plain, append(b[:], head...))
 	return f, record, err
 }
@@ -236,6 +275,9 @@ func (f *facts) indexKeys(b id) []indexKey {
 	}
 	if f.sid != (hash{}) {
 		keys = append(keys, indexKey{inSID, ordered(f.sid[:], f.created, b)})
+	}
+	if f.user != (hash{}) {
+		keys = append(keys, indexKey{inSessionOf, ordered(f.user[:], f.created, b)})
 	}
 	return keys
 }

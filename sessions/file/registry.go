@@ -113,12 +113,18 @@ type query struct {
 	index            string
 	prefix           []byte
 	principal, sid   hash
+	user             hash
 	method, provider string
 	before           time.Time
 }
 
 func queryOf(f *sessions.Filter) query {
-	q := query{index: inCreated, sid: hashSID(f.SID), method: f.Method, provider: f.Provider, before: f.CreatedBefore}
+	q := query{
+		index: inCreated, sid: hashSID(f.SID), user: hashUser(f.UserID), method: f.Method, provider: f.Provider, before: f.CreatedBefore,
+	}
+	if f.UserID != "" {
+		q.index, q.prefix = inSessionOf, q.user[:]
+	}
 	if (f.Principal != gateward.Principal{}) {
 		q.principal = hashPrincipal(f.Principal)
 		q.index, q.prefix = inPrincipal, q.principal[:]
@@ -130,7 +136,7 @@ func queryOf(f *sessions.Filter) query {
 }
 
 func (q *query) selects(f *facts) bool {
-	return (q.principal == hash{} || q.principal == f.principal) && (q.sid == hash{} || q.sid == f.sid) &&
+	return (q.principal == hash{} || q.principal == f.principal) && (q.sid == hash{} || q.sid == f.sid) && (q.user == hash{} || q.user == f.user) &&
 		(q.method == "" || q.method == f.method) && (q.provider == "" || q.provider == f.provider)
 }
 

@@ -22,11 +22,17 @@ import (
 // edit changes the records of a closed file, by id.
 func edit(t *testing.T, path string, change func(records *bbolt.Bucket) error) {
 	t.Helper()
+	rewrite(t, path, func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte("sessions"))) })
+}
+
+// rewrite changes a closed file.
+func rewrite(t *testing.T, path string, change func(tx *bbolt.Tx) error) {
+	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte("sessions"))) })
+	err = db.Update(change)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +198,12 @@ func written(t *testing.T, token gateward.Secret) (content []byte, one sessions.
 	_, err := s.Use(t.Context(), "state-51f2c9", start.Add(1))
 	wantErr(t, "use", err, nil)
 	wantErr(t, "mark", s.Mark(t.Context(), "mark-51f2c9", start, start.Add(1)), nil)
+	u := user()
+	u.Identities[0].Email, u.Identities[0].Name = "grace-51f2c9@example.com", "Grace 51f2c9"
+	u.Enabled = false
+	wantErr(t, "create user", s.CreateUser(t.Context(), u), nil)
+	u.Revision = 1
+	wantErr(t, "replace user", s.ReplaceUser(t.Context(), u), nil)
 	closed(t, s)
 	content, err = os.ReadFile(path)
 	wantErr(t, "read", err, nil)
@@ -219,7 +231,7 @@ func TestSEC_D17_NoProviderTokenInTheFile(t *testing.T) {
 	content, one := written(t, gateward.NewSecret("a"))
 	for _, part := range []string{
 		"51f2c9", one.Tokens.AccessToken.Reveal(), one.Tokens.RefreshToken.Reveal(), one.Tokens.IDToken.Reveal(),
-		one.Tokens.SID, one.Identity.Email, one.Identity.Issuer,
+		one.Tokens.SID, one.Identity.Email, one.Identity.Issuer, one.Identity.UserID, "grace", "Grace",
 	} {
 		if bytes.Contains(content, []byte(part)) {
 			t.Errorf("the file contains %q in the clear", part)

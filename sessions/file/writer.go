@@ -154,8 +154,8 @@ func (s *Store) commit(batch []*op) {
 		batch = append(batch[:failed], batch[failed+1:]...)
 	}
 	for _, o := range batch {
-		if o.err == nil && (o.out.revoke.All || len(o.out.revoke.Keys) > 0) {
-			s.bus.Tell(o.out.revoke)
+		if r := &o.out.revoke; o.err == nil && (r.All || len(r.Keys) > 0 || len(r.Denied) > 0 || r.Users) {
+			s.bus.Tell(*r)
 		}
 		close(o.done)
 	}
@@ -163,7 +163,8 @@ func (s *Store) commit(batch []*op) {
 
 // harmless reports whether err means that nothing was changed.
 func harmless(err error) bool {
-	return errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrConflict) || errors.Is(err, sessions.ErrTampered)
+	return errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrConflict) || errors.Is(err, sessions.ErrTampered) ||
+		errors.Is(err, sessions.ErrNoUser)
 }
 
 // transact is a transaction that is on the disk when it returns nil.

@@ -1,9 +1,10 @@
-// Package memory keeps sessions in the process: bounded, swept, and gone when
-// the process ends. It is for one replica.
+// Package memory keeps sessions and users in the process: bounded, swept, and
+// gone when the process ends. It is for one replica.
 //
 // What a backend promises is written in package sessions. Here, a session is a
 // fixed-size entry that everything but its reading works on (table.go), and a
 // compressed record (record.go): the garbage collector sees one pointer for each.
+// Users are kept apart from them (users.go).
 package memory
 
 import (
@@ -19,8 +20,11 @@ import (
 	"github.com/gateward/gateward/sessions"
 )
 
-// DefaultMaxSessions is the cap where none is given.
-const DefaultMaxSessions = 1_000_000
+// DefaultMaxSessions and DefaultMaxUsers are the caps where none are given.
+const (
+	DefaultMaxSessions = 1_000_000
+	DefaultMaxUsers    = 1_000_000
+)
 
 // sweepInterval is how often what is over is removed, and sweepStep how many
 // entries are looked at before others have their turn.
@@ -37,6 +41,8 @@ type Options struct {
 	// MaxSessions is how many sessions are kept at most, expired ones included;
 	// zero means [DefaultMaxSessions].
 	MaxSessions int
+	// MaxUsers is how many users are kept at most; zero means [DefaultMaxUsers].
+	MaxUsers int
 	// GracePeriod is how long a session that is over is still listed.
 	GracePeriod time.Duration
 	// OnEvict, if any, is called for every live session that is dropped because
@@ -60,6 +66,8 @@ type Store struct {
 	marks map[string]mark
 	keys  map[string][]byte
 
+	users userTable // has a lock of its own
+
 	stop func()
 }
 
@@ -68,7 +76,13 @@ func New(o Options) *Store {
 	if o.MaxSessions <= 0 {
 		o.MaxSessions = DefaultMaxSessions
 	}
-	s := &Store{o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]map[string]time.Time{}, marks: map[string]mark{}, keys: map[string][]byte{}}
+	if o.MaxUsers <= 0 {
+		o.MaxUsers = DefaultMaxUsers
+	}
+	s := &Store{
+		o: o, table: newTable(), leases: sessions.NewLocalLeases(o.Now), used: map[string]map[string]time.Time{},
+		marks: map[string]mark{}, keys: map[string][]byte{}, users: newUserTable(),
+	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	s.stop = sync.OnceFunc(func() {
 		close(stop)

@@ -26,6 +26,13 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	storetest.RunUsers(t, func(_ *testing.T, o storetest.Options) sessions.Backend {
+		return memory.New(memory.Options{Now: o.Now, Random: rand.Reader, GracePeriod: o.GracePeriod})
+	})
+}
+
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // typical is a session as a login at a large provider makes it, without the
@@ -56,7 +63,7 @@ func typical(i int) sessions.Session {
 				"io.flipt.auth.claims": claims, "io.flipt.auth.oidc.provider": "google", "io.flipt.auth.oidc.email": email,
 				"io.flipt.auth.oidc.name": name, "io.flipt.auth.oidc.sub": sub,
 			},
-			AuthTime: at,
+			AuthTime: at, UserID: fmt.Sprintf("%x-%x-4%x-8%x-%x", sum[13:17], sum[17:19], sum[19:21], sum[21:23], sum[23:29]),
 		},
 		CreatedAt: at, UpdatedAt: at, LastSeenAt: at, ExpiresAt: at.Add(24 * time.Hour), IdleTimeout: time.Hour,
 		UserAgent: agents[sum[10]%3], Address: fmt.Sprintf("203.0.%d.%d", sum[11], sum[12]),

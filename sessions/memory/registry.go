@@ -12,8 +12,8 @@ import (
 	"github.com/gateward/gateward/sessions"
 )
 
-// List implements [sessions.Registry]. Without a principal or an SID it looks at
-// every session from the page's beginning on, though it reads only those of the
+// List implements [sessions.Registry]. Without a principal, an SID or a user it
+// looks at every session from the page's beginning on, though it reads only those of the
 // page.
 func (s *Store) List(_ context.Context, f sessions.Filter, limit int, pageToken string) (sessions.Page, error) {
 	var from place
@@ -55,14 +55,14 @@ func (s *Store) List(_ context.Context, f sessions.Filter, limit int, pageToken 
 	return page, nil
 }
 
-// DeleteWhere implements [sessions.Registry]. With a principal or an SID it looks
-// at theirs alone.
+// DeleteWhere implements [sessions.Registry]. With a principal, an SID or a
+// user it looks at theirs alone.
 func (s *Store) DeleteWhere(_ context.Context, f sessions.Filter) (int, error) {
 	if f.Zero() {
 		return 0, sessions.ErrNoFilter
 	}
 	now := s.o.Now()
-	exact := f.Principal == gateward.Principal{} && f.SID == "" // the entries alone tell
+	exact := f.Principal == gateward.Principal{} && f.SID == "" && f.UserID == "" // the entries alone tell
 	live := 0
 	var keys []sessions.Key
 	var gone []uint32
@@ -106,13 +106,13 @@ func (s *Store) Count(context.Context) (map[string]int, error) {
 	return n, nil
 }
 
-// A query is a filter as far as entries can tell: of principals and SIDs they
-// know a hash.
+// A query is a filter as far as entries can tell: of principals, SIDs and
+// users they know a hash.
 type query struct {
-	principal, sid uint64 // 0: any
-	kinds          []bool // by number; nil: any
-	before         int64  // exclusive
-	hasBefore      bool
+	principal, sid, user uint64 // 0: any
+	kinds                []bool // by number; nil: any
+	before               int64  // exclusive
+	hasBefore            bool
 }
 
 func (t *table) query(f *sessions.Filter) query {
@@ -122,6 +122,9 @@ func (t *table) query(f *sessions.Filter) query {
 	}
 	if f.SID != "" {
 		q.sid = t.hashSID(f.SID)
+	}
+	if f.UserID != "" {
+		q.user = t.hashUser(f.UserID)
 	}
 	if f.Method != "" || f.Provider != "" {
 		q.kinds = make([]bool, len(t.kinds))
@@ -138,7 +141,7 @@ func (t *table) query(f *sessions.Filter) query {
 }
 
 func (q *query) selects(e *entry) bool {
-	return (q.principal == 0 || q.principal == e.principal) && (q.sid == 0 || q.sid == e.sid) &&
+	return (q.principal == 0 || q.principal == e.principal) && (q.sid == 0 || q.sid == e.sid) && (q.user == 0 || q.user == e.user) &&
 		(q.kinds == nil || q.kinds[e.kind]) && (!q.hasBefore || e.created < q.before)
 }
 
@@ -151,6 +154,8 @@ func (t *table) each(q query, from place, f func(uint32, *entry) bool) {
 		chain = t.chain(bySID, t.sids, q.sid)
 	case q.principal != 0:
 		chain = t.chain(byPrincipal, t.principals, q.principal)
+	case q.user != 0:
+		chain = t.chain(byUser, t.users, q.user)
 	default:
 		for _, o := range t.order[t.after(from):] {
 			if o.entry != none && !f(o.entry, t.at(o.entry)) {

@@ -16,7 +16,7 @@ type entry struct {
 	key                                   sessions.Key
 	created, updated, seen, expires, idle int64
 	revision, serial                      uint64
-	principal, sid                        uint64 // hashes; sid is 0 for none
+	principal, sid, user                  uint64 // hashes; sid and user are 0 for none
 	links                                 [numLinks]link
 	kind                                  uint32
 	ending                                uint32 // the position in table.endings
@@ -34,6 +34,7 @@ type link struct{ prev, next uint32 }
 const (
 	byPrincipal = iota
 	bySID
+	byUser
 	byArrival
 	numLinks
 )
@@ -63,16 +64,16 @@ func micro(t time.Time) int64 { return t.UnixMicro() }
 // table that grows copies none of them.
 const pageSize = 512
 
-// A table finds entries by id, by principal, by SID, in the order of creation, and
-// the one to make room, and none of it by looking at all of them.
+// A table finds entries by id, by principal, by SID, by user, in the order of
+// creation, and the one to make room, and none of it by looking at all of them.
 type table struct {
 	seed  maphash.Seed
 	pages []*[pageSize]entry
 	free  uint32 // the first unused entry
 	next  uint64 // serial
 
-	ids              map[[16]byte]uint32
-	principals, sids map[uint64]uint32 // the first of each chain
+	ids                     map[[16]byte]uint32
+	principals, sids, users map[uint64]uint32 // the first of each chain
 
 	// order has a position for every entry by place, and some of entries that
 	// are gone (none). Most sessions are newer than all others: they are appended.
@@ -103,7 +104,7 @@ type kind struct {
 func newTable() table {
 	return table{
 		seed: maphash.MakeSeed(), free: none, eldest: none, newest: none, ids: map[[16]byte]uint32{},
-		principals: map[uint64]uint32{}, sids: map[uint64]uint32{}, kindsBy: map[[2]string]uint32{},
+		principals: map[uint64]uint32{}, sids: map[uint64]uint32{}, users: map[uint64]uint32{}, kindsBy: map[[2]string]uint32{},
 	}
 }
 
@@ -248,6 +249,10 @@ func (t *table) describe(i uint32, s *sessions.Session, text string) {
 		e.sid = t.hashSID(s.Tokens.SID)
 		t.link(bySID, t.sids, e.sid, i)
 	}
+	if e.user = 0; s.Identity.UserID != "" {
+		e.user = t.hashUser(s.Identity.UserID)
+		t.link(byUser, t.users, e.user, i)
+	}
 }
 
 // forget undoes describe.
@@ -257,6 +262,9 @@ func (t *table) forget(i uint32) {
 	t.unlink(byPrincipal, t.principals, e.principal, i)
 	if e.sid != 0 {
 		t.unlink(bySID, t.sids, e.sid, i)
+	}
+	if e.user != 0 {
+		t.unlink(byUser, t.users, e.user, i)
 	}
 }
 
@@ -312,13 +320,15 @@ func (t *table) kindOf(method, provider string) uint32 {
 	return i
 }
 
-// hashPrincipal and hashSID are never 0. Nobody outside can make two principals
+// hashPrincipal, hashSID and hashUser are never 0. Nobody outside can make two principals
 // collide, for the seed is random.
 func (t *table) hashPrincipal(p gateward.Principal) uint64 {
 	return maphash.Comparable(t.seed, p) | 1
 }
 
 func (t *table) hashSID(sid string) uint64 { return maphash.String(t.seed, sid) | 1 }
+
+func (t *table) hashUser(id string) uint64 { return maphash.String(t.seed, id) | 1 }
 
 func (t *table) link(by int, heads map[uint64]uint32, hash uint64, i uint32) {
 	head, ok := heads[hash]

@@ -63,6 +63,9 @@ func numbered(n uint16, variety byte) sessions.Session {
 	if variety>>5&1 == 1 {
 		s.Tokens.SID = "sid"
 	}
+	if variety>>3&1 == 1 {
+		s.Identity.UserID = string('u' + rune(variety>>2&1))
+	}
 	return s
 }
 
@@ -80,7 +83,7 @@ func consistent(t *testing.T, tab *table, model map[string]sessions.Session) {
 		t.Errorf("%d counted, want %d", kinds, len(model))
 	}
 	chained(t, tab)
-	filters := []sessions.Filter{{}, {SID: "sid"}, {Method: "oidc"}, {Provider: "q"}, {CreatedBefore: time.UnixMicro(500)}}
+	filters := []sessions.Filter{{}, {SID: "sid"}, {Method: "oidc"}, {Provider: "q"}, {UserID: "u"}, {UserID: "v", SID: "sid"}, {CreatedBefore: time.UnixMicro(500)}}
 	for _, subject := range []string{"a", "b", "c", "d"} {
 		p := gateward.Principal{Issuer: "i", Subject: subject}
 		filters = append(filters, sessions.Filter{Principal: p}, sessions.Filter{Principal: p, SID: "sid", Provider: "p"})

@@ -74,7 +74,7 @@ func (s *Store) Subscribe(l sessions.Listener) (cancel func()) {
 
 // revoked tells the listeners of this process.
 func (b *bus) revoked(r sessions.Revocation) {
-	if len(r.Keys) == 0 && !r.All {
+	if len(r.Keys) == 0 && len(r.Denied) == 0 && !r.All && !r.Users {
 		return
 	}
 	b.mu.Lock()

@@ -1,8 +1,11 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +20,8 @@ type ear struct {
 	mu       sync.Mutex
 	keys     []sessions.Key
 	all      bool
+	denied   []sessions.Key
+	users    bool
 	hearing  bool
 	begun    int
 	messages int
@@ -32,6 +37,7 @@ func listen(s *redis.Store) *ear {
 func (e *ear) Revoked(r sessions.Revocation) {
 	e.change(func() {
 		e.keys, e.all = append(e.keys, r.Keys...), e.all || r.All
+		e.denied, e.users = append(e.denied, r.Denied...), e.users || r.Users
 		e.messages++
 	})
 }
@@ -178,4 +184,49 @@ func TestSEC_G10_DeleteWhereIsHeardInBatches(t *testing.T) {
 	if e.messages > many/50 {
 		t.Errorf("%d messages for %d keys", e.messages, many)
 	}
+}
+
+// TestBus_UnknownMessagesAreIgnored: what a later version tells its replicas does
+// not disturb this one.
+func TestBus_UnknownMessagesAreIgnored(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	c, ctx := client(t, server), t.Context()
+	log := &lockedBuffer{}
+	s := open(t, single(server.Addr), redis.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	e := listen(s)
+	e.wait(t, "hearing", func() bool { return e.hearing })
+	for _, text := range []string{"\x01z", "\x01Z" + strings.Repeat("k", 64), "\x02k" + strings.Repeat("k", 32)} {
+		if err := c.Publish(ctx, "gateward:revocations", text).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := signUp(t, open(t, single(server.Addr), redis.Options{}), disabled)
+	e.wait(t, "who is disabled", func() bool { return slices.Contains(e.denied, sessions.KeyOfUser(u.ID)) })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.messages != 1 || e.all || e.users || len(e.keys) != 0 || len(e.denied) != len(u.Keys()) || !e.hearing {
+		t.Errorf("heard %d messages: all %v, users %v, %d keys, %d denied", e.messages, e.all, e.users, len(e.keys), len(e.denied))
+	}
+	if n := strings.Count(log.String(), "malformed message ignored"); n != 3 {
+		t.Errorf("%d messages were logged as ignored, want 3", n)
+	}
+}
+
+// A lockedBuffer can be written to and read at once.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func open(t *testing.T, c redis.Config, o redis.Options) *redis.Store {
 	return s
 }
 
-// conform runs both suites against the server that c names.
+// conform runs all suites against the server that c names.
 func conform(t *testing.T, c redis.Config) {
 	t.Helper()
 	prefix := prefixes()
@@ -60,14 +61,23 @@ func conform(t *testing.T, c redis.Config) {
 		c.Prefix = prefix()
 		return open(t, c, redis.Options{Now: o.Now, GracePeriod: o.GracePeriod})
 	}
-	storetest.Run(t, backend)
-	storetest.RunShared(t, func(t *testing.T, o storetest.Options) (a, b sessions.Backend) {
+	pair := func(t *testing.T, o storetest.Options) (a, b sessions.Backend) {
 		o.FixedClock()
 		c := c
 		c.Prefix = prefix()
 		opts := redis.Options{Now: o.Now, GracePeriod: o.GracePeriod}
 		return open(t, c, opts), open(t, c, opts)
-	})
+	}
+	conformAll(t, backend, pair)
+}
+
+// conformAll runs the suites against what one and pair make.
+func conformAll(t *testing.T, one func(t *testing.T, o storetest.Options) sessions.Backend, pair func(t *testing.T, o storetest.Options) (a, b sessions.Backend)) {
+	t.Helper()
+	storetest.Run(t, one)
+	storetest.RunShared(t, pair)
+	storetest.RunUsers(t, one)
+	storetest.RunUsersShared(t, pair)
 }
 
 func TestConformance_Single(t *testing.T) {
@@ -102,10 +112,9 @@ func TestConformance_Clock(t *testing.T) {
 		o.OnAdvance(m.FastForward)
 		return single(m.Addr())
 	}
-	storetest.Run(t, func(t *testing.T, o storetest.Options) sessions.Backend {
+	conformAll(t, func(t *testing.T, o storetest.Options) sessions.Backend {
 		return open(t, newServer(t, o), redis.Options{Now: o.Now, GracePeriod: o.GracePeriod})
-	})
-	storetest.RunShared(t, func(t *testing.T, o storetest.Options) (a, b sessions.Backend) {
+	}, func(t *testing.T, o storetest.Options) (a, b sessions.Backend) {
 		c, opts := newServer(t, o), redis.Options{Now: o.Now, GracePeriod: o.GracePeriod}
 		return open(t, c, opts), open(t, c, opts)
 	})
@@ -133,6 +142,48 @@ func create(t *testing.T, s *redis.Store, edit ...func(*sessions.Session)) sessi
 		t.Fatalf("create: %v", err)
 	}
 	return made
+}
+
+// signUp keeps a new user and returns it as it is kept.
+func signUp(t *testing.T, s *redis.Store, edit ...func(*sessions.User)) sessions.User {
+	t.Helper()
+	u := newUser(edit...)
+	if err := s.CreateUser(t.Context(), u); err != nil {
+		t.Fatalf("create user: %v", err)
+	}
+	u.Revision = 1
+	return u
+}
+
+// replaceUser changes a kept user and returns it as it is kept then.
+func replaceUser(t *testing.T, s *redis.Store, u sessions.User, edit ...func(*sessions.User)) sessions.User {
+	t.Helper()
+	u.Identities = slices.Clone(u.Identities)
+	for _, e := range edit {
+		e(&u)
+	}
+	if err := s.ReplaceUser(t.Context(), u); err != nil {
+		t.Fatalf("replace user: %v", err)
+	}
+	u.Revision++
+	return u
+}
+
+// denies requires that all keys of these users are among the disabled ones, or,
+// unless want, none.
+func denies(t *testing.T, s *redis.Store, want bool, all ...sessions.User) {
+	t.Helper()
+	keys, err := s.DisabledKeys(t.Context())
+	if err != nil {
+		t.Fatalf("disabled keys: %v", err)
+	}
+	for i := range all {
+		for n, k := range all[i].Keys() {
+			if slices.Contains(keys, k) != want {
+				t.Errorf("user %d: key %d is denied: %v, want %v", i, n, !want, want)
+			}
+		}
+	}
 }
 
 // eventually polls f until it returns nil.

@@ -99,7 +99,7 @@ func rollout(t *testing.T, o redis.Options) (server *redistest.Server, old, fres
 // that has not got it deletes all the same, or says that it could not.
 func TestSEC_G10_DeleteWhereOfWhatCannotBeOpened(t *testing.T) {
 	t.Parallel()
-	ada := gateward.Principal{Issuer: "https://op.example.com", Subject: "ada"}
+	ada := gateward.Principal{Issuer: "https://op.example.com", Subject: subject}
 	later, earlier := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
 	const ends, stays, unknown = "ends", "stays", "unknown"
 	for name, test := range map[string]struct {
@@ -112,6 +112,10 @@ func TestSEC_G10_DeleteWhereOfWhatCannotBeOpened(t *testing.T) {
 		"principal, SID":             {sessions.Filter{Principal: ada, SID: "sid-1"}, ends},
 		"SID at provider":            {sessions.Filter{Method: "oidc", Provider: "example", SID: "sid-1"}, ends},
 		"principal, before":          {sessions.Filter{Principal: ada, CreatedBefore: later}, ends},
+		"user":                       {sessions.Filter{UserID: userID}, ends},
+		"user at provider":           {sessions.Filter{UserID: userID, Method: "oidc", Provider: "example"}, ends},
+		"user, before that":          {sessions.Filter{UserID: userID, CreatedBefore: earlier}, stays},
+		"another user":               {sessions.Filter{UserID: "another"}, stays},
 		"method":                     {sessions.Filter{Method: "oidc"}, ends},
 		"method, before":             {sessions.Filter{Method: "oidc", CreatedBefore: later}, ends},
 		"before":                     {sessions.Filter{CreatedBefore: later}, ends},

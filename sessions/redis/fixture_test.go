@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"crypto/rand"
+	"fmt"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -14,7 +15,38 @@ const (
 	refreshToken = "refresh-token-of-the-provider"
 	idToken      = "id-token-of-the-provider"
 	email        = "ada@example.com"
+	subject      = "ada-lovelace"
+	userID       = "5d2c7a0e-93b4-4e6f-8a11-7c0f4b9d2e63"
 )
+
+// newUser returns an enabled user with two identities of their own, and an
+// address that others have, too.
+func newUser(edit ...func(*sessions.User)) sessions.User {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	u := sessions.User{
+		ID: newUserID(), Enabled: true, CreatedAt: now, UpdatedAt: now, LastLoginAt: now,
+		Identities: []sessions.UserIdentity{
+			{
+				Principal: gateward.Principal{Issuer: "https://op.example.com", Subject: subject + rand.Text()},
+				Method:    "oidc", Provider: "example", Email: email, Authoritative: true, Name: "Ada Lovelace",
+			},
+			{Principal: gateward.Principal{Issuer: "https://github.com", Subject: rand.Text()}, Method: "github"},
+		},
+	}
+	for _, e := range edit {
+		e(&u)
+	}
+	return u
+}
+
+func newUserID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func disabled(u *sessions.User) { u.Enabled = false }
 
 func newSession(edit ...func(*sessions.Session)) (sessions.Session, string) {
 	var random [32]byte
@@ -25,8 +57,8 @@ func newSession(edit ...func(*sessions.Session)) (sessions.Session, string) {
 	s := sessions.Session{
 		ID: sessions.IDOf(key), Key: key, Revision: 1,
 		Identity: gateward.Identity{
-			Principal: gateward.Principal{Issuer: "https://op.example.com", Subject: "ada"},
-			Method:    "oidc", Provider: "example", Email: email,
+			Principal: gateward.Principal{Issuer: "https://op.example.com", Subject: subject},
+			Method:    "oidc", Provider: "example", Email: email, UserID: userID,
 		},
 		Tokens: gateward.Tokens{
 			AccessToken: gateward.NewSecret(accessToken), RefreshToken: gateward.NewSecret(refreshToken),

@@ -85,6 +85,6 @@ func (s *Store) checkKeys(ctx context.Context) {
 		s.keysMu.Lock()
 		s.keys[name] = kept
 		s.keysMu.Unlock()
-		s.renewSealer()
+		s.renewSealers()
 	}
 }

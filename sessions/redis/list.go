@@ -21,8 +21,8 @@ const (
 	maxLimit = 1000
 	// batch is how many sessions are read at once, at least.
 	batch = 128
-	// pageVersion begins the text of a page token.
-	pageVersion = "1:"
+	// sessionPages begins the text of a page token of sessions.
+	sessionPages = "1:"
 )
 
 // An entry of an index is also a place in a list: lists are in the order of
@@ -40,20 +40,21 @@ func (e entry) compare(f entry) int {
 // exclusive, and nothing if it is zero.
 func (e entry) before(t time.Time) bool { return t.IsZero() || e.created < micro(t) }
 
-func (e entry) token() string {
-	return base64.RawURLEncoding.EncodeToString([]byte(pageVersion + strconv.FormatInt(e.created, 10) + ":" + e.id))
+// token returns a page token. kind tells what the pages are of.
+func (e entry) token(kind string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(kind + strconv.FormatInt(e.created, 10) + ":" + e.id))
 }
 
-func parseToken(token string) (entry, error) {
+func parseToken(kind, token string) (entry, error) {
 	if token == "" {
 		return entry{}, nil
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	created, id, ok := strings.Cut(strings.TrimPrefix(string(text), pageVersion), ":")
+	created, id, ok := strings.Cut(strings.TrimPrefix(string(text), kind), ":")
 	n, parseErr := strconv.ParseInt(created, 10, 64)
 	e := entry{n, id}
 	// A number that a float64 cannot hold is no time that has been in an index.
-	if err != nil || !ok || parseErr != nil || !isID(id) || e.token() != token || n > 1<<53 || n < -1<<53 {
+	if err != nil || !ok || parseErr != nil || !isID(id) || e.token(kind) != token || n > 1<<53 || n < -1<<53 {
 		return entry{}, sessions.ErrBadPage
 	}
 	return e, nil
@@ -71,7 +72,7 @@ type found struct {
 
 // sources returns the names of the indexes that have everything that f selects,
 // and whether an entry of them says enough of a session that cannot be read, its
-// time of creation apart. Of a principal, and of a provider's session, it does
+// time of creation apart. Of a principal, a user, and a provider's session, it does
 // whatever else f names: one session too many may end, but none too few.
 func (s *Store) sources(ctx context.Context, op string, f *sessions.Filter) (names []string, decides bool, err error) {
 	switch {
@@ -79,6 +80,8 @@ func (s *Store) sources(ctx context.Context, op string, f *sessions.Filter) (nam
 		return []string{sidIndex(f.Method, f.Provider, f.SID)}, true, nil
 	case f.Principal != gateward.Principal{}:
 		return []string{principalIndex(f.Principal)}, true, nil
+	case f.UserID != "":
+		return []string{userIndex(f.UserID)}, true, nil
 	case f.Method != "":
 		return []string{methodIndex(f.Method)}, f.Provider == "" && f.SID == "", nil
 	}
@@ -107,17 +110,23 @@ func (s *Store) next(ctx context.Context, op string, names []string, after entry
 	}
 	var all []entry
 	for _, c := range commands {
-		list := texts(c.list())
-		for i := 0; i+1 < len(list); i += 2 {
-			created, err := strconv.ParseFloat(list[i+1], 64)
-			if err == nil && math.Abs(created) <= 1<<53 && isID(list[i]) {
-				all = append(all, entry{int64(created), list[i]})
-			}
-		}
+		all = append(all, parseEntries(texts(c.list()))...)
 	}
 	slices.SortFunc(all, entry.compare)
 	all = slices.Compact(all) // a session may be on its way from one index to another
 	return all[:min(n, len(all))], nil
+}
+
+// parseEntries reads what the script has found: ids, each before its time.
+func parseEntries(list []string) []entry {
+	var all []entry
+	for i := 0; i+1 < len(list); i += 2 {
+		created, err := strconv.ParseFloat(list[i+1], 64)
+		if err == nil && math.Abs(created) <= 1<<53 && isID(list[i]) {
+			all = append(all, entry{int64(created), list[i]})
+		}
+	}
+	return all
 }
 
 // each calls visit with batches of what f selects after a place, in order, over
@@ -200,7 +209,7 @@ func (s *Store) readAll(ctx context.Context, op string, entries []entry) func(yi
 
 // List implements [sessions.Registry].
 func (s *Store) List(ctx context.Context, f sessions.Filter, limit int, pageToken string) (sessions.Page, error) {
-	after, err := parseToken(pageToken)
+	after, err := parseToken(sessionPages, pageToken)
 	if err != nil {
 		return sessions.Page{}, err
 	}
@@ -214,7 +223,7 @@ func (s *Store) List(ctx context.Context, f sessions.Filter, limit int, pageToke
 				continue
 			}
 			if len(page.Sessions) == limit {
-				page.Next = last.token() // there is at least this one more
+				page.Next = last.token(sessionPages) // there is at least this one more
 				return false, nil
 			}
 			page.Sessions, last = append(page.Sessions, e.Session), e.entry

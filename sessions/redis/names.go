@@ -26,6 +26,28 @@ func (n names) index(name string) (members, due string) {
 	return members, members + ":due"
 }
 
+// What is kept of users has one slot.
+
+// user is a user's record.
+func (n names) user(id string) string { return n.users() + id }
+
+// identities holds whose an identity is, by identityField.
+func (n names) identities() string { return n.users() + "identities" }
+
+// email is a list of users by an address, allUsers of all, disabledUsers of those
+// who are disabled, each by time of creation.
+func (n names) email(email string) string { return n.users() + "e:" + hash(email) }
+func (n names) allUsers() string          { return n.users() + "all" }
+func (n names) disabledUsers() string     { return n.users() + "disabled" }
+
+// deniedKeys holds the keys of those who are disabled, by their id.
+func (n names) deniedKeys() string { return n.users() + "denied" }
+
+func (n names) users() string { return n.prefix + ":u:{users}:" }
+
+// identityField is what an identity is called.
+func identityField(p gateward.Principal) string { return hash(p.Issuer, p.Subject) }
+
 // methods holds the methods that there are sessions of.
 func (n names) methods() string { return n.prefix + ":methods" }
 
@@ -48,12 +70,17 @@ func principalIndex(p gateward.Principal) string { return "p:" + hash(p.Issuer, 
 
 func sidIndex(method, provider, sid string) string { return "s:" + hash(method, provider, sid) }
 
+func userIndex(id string) string { return "u:" + hash(id) }
+
 // indexesOf returns the names of the indexes that s is in.
 func indexesOf(s *sessions.Session) []string {
 	id := &s.Identity
 	all := []string{methodIndex(id.Method), principalIndex(id.Principal)}
 	if s.Tokens.SID != "" {
 		all = append(all, sidIndex(id.Method, id.Provider, s.Tokens.SID))
+	}
+	if id.UserID != "" {
+		all = append(all, userIndex(id.UserID))
 	}
 	return all
 }

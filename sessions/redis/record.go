@@ -13,18 +13,30 @@ import (
 // maxSealers bounds for how many lost keys sessions can still be opened.
 const maxSealers = 4
 
-// sealPurpose is the purpose that the keys of sessions are derived for.
-const sealPurpose = "session"
+// The purposes that keys are derived for.
+const (
+	sessionPurpose = "session"
+	userPurpose    = "user"
+)
 
-func (s *Store) newSealer() *sessions.Sealer {
-	return sessions.NewSealer(sealPurpose, s.masters, s.random)
+// sealers are those of one set of masters.
+type sealers struct{ session, user *sessions.Sealer }
+
+func (s *sealers) ofSessions() *sessions.Sealer { return s.session }
+func (s *sealers) ofUsers() *sessions.Sealer    { return s.user }
+
+func (s *Store) newSealers() *sealers {
+	return &sealers{
+		session: sessions.NewSealer(sessionPurpose, s.masters, s.random),
+		user:    sessions.NewSealer(userPurpose, s.masters, s.random),
+	}
 }
 
-// renewSealer asks for the masters again, and keeps the former for opening.
-func (s *Store) renewSealer() {
+// renewSealers asks for the masters again, and keeps the former for opening.
+func (s *Store) renewSealers() {
 	for {
 		old := s.sealers.Load()
-		all := append([]*sessions.Sealer{s.newSealer()}, *old...)
+		all := append([]*sealers{s.newSealers()}, *old...)
 		all = all[:min(len(all), maxSealers)]
 		if s.sealers.CompareAndSwap(old, &all) {
 			return
@@ -38,17 +50,22 @@ func (s *Store) seal(ctx context.Context, session *sessions.Session) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return (*s.sealers.Load())[0].Seal(ctx, nil, plain, []byte(session.ID))
+	return (*s.sealers.Load())[0].session.Seal(ctx, nil, plain, []byte(session.ID))
 }
 
-func (s *Store) open(ctx context.Context, id, sealed string) (sessions.Session, error) {
-	var plain []byte
-	err := sessions.ErrTampered
-	for _, sealer := range *s.sealers.Load() {
-		if plain, err = sealer.Open(ctx, []byte(sealed), []byte(id)); !errors.Is(err, sessions.ErrTampered) {
+// unseal opens what one of the sealers of a kind has sealed.
+func (s *Store) unseal(ctx context.Context, kind func(*sealers) *sessions.Sealer, sealed, id string) (plain []byte, err error) {
+	err = sessions.ErrTampered
+	for _, set := range *s.sealers.Load() {
+		if plain, err = kind(set).Open(ctx, []byte(sealed), []byte(id)); !errors.Is(err, sessions.ErrTampered) {
 			break
 		}
 	}
+	return plain, err
+}
+
+func (s *Store) open(ctx context.Context, id, sealed string) (sessions.Session, error) {
+	plain, err := s.unseal(ctx, (*sealers).ofSessions, sealed, id)
 	if err != nil {
 		return sessions.Session{}, err
 	}

@@ -30,7 +30,7 @@ func newScript(text string) *script {
 //
 // A deleted session leaves a hash without v for a while, so that a creation that
 // is sent again does not bring it back: d, which deletion it was. Without v there
-// is no session.
+// is no session. Those of users are described where they are.
 type scripts struct {
 	create, touch, replace, expire, remove *script
 	indexAdd, indexAfter, indexSettle      *script
@@ -38,6 +38,7 @@ type scripts struct {
 	take, renew, release, key              *script
 	mark                                   *script
 	publish                                *script
+	putUser, denied                        *script
 }
 
 func newScripts() *scripts {
@@ -48,6 +49,7 @@ func newScripts() *scripts {
 		indexSettle: newScript(indexSettleScript), note: newScript(noteScript),
 		take: newScript(takeScript), renew: newScript(renewScript), release: newScript(releaseScript),
 		key: newScript(keyScript), mark: newScript(markScript), publish: newScript(publishScript),
+		putUser: newScript(putUserScript), denied: newScript(deniedScript),
 	}
 }
 
@@ -148,35 +150,40 @@ keepIndex(KEYS[1], num(ARGV[4]))
 keepIndex(KEYS[2], num(ARGV[4]))
 return redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[5], 'LIMIT', 0, ARGV[6])`
 
-	// Arguments: created id limit. The answer are members after (created, id), and
-	// when they were created; less than limit if there are no more. What no session
-	// has written, an id or a time of another form, is passed over.
-	indexAfterScript = `
-local lo = 0
-if ARGV[2] ~= '' then
-  lo = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[1])
-  local hi = redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1])
-  while lo < hi do
-    local mid = math.floor((lo + hi) / 2)
-    if redis.call('ZRANGE', KEYS[1], mid, mid)[1] <= ARGV[2] then lo = mid + 1 else hi = mid end
-  end
-end
-local hex4 = string.rep('[0-9a-f]', 4)
-local id = '^' .. hex4 .. hex4 .. string.rep('%-' .. hex4, 4) .. hex4 .. hex4 .. '$'
-local found, n = {}, num(ARGV[3])
-while #found < 2 * n do
-  local some = redis.call('ZRANGE', KEYS[1], lo, lo + n - 1, 'WITHSCORES')
-  for j = 1, #some, 2 do
-    local created = tonumber(some[j + 1])
-    if #found < 2 * n and string.find(some[j], id) and created and created % 1 == 0 and math.abs(created) <= 2^53 then
-      found[#found + 1] = some[j]
-      found[#found + 1] = some[j + 1]
+	// afterFunction: at most n members of a sorted set after (created, id), and when
+	// they were created; less than n if there are no more. What nobody here has
+	// written, an id or a time of another form, is passed over.
+	afterFunction = `
+local function after(key, created, id, n)
+  local lo = 0
+  if id ~= '' then
+    lo = redis.call('ZCOUNT', key, '-inf', '(' .. created)
+    local hi = redis.call('ZCOUNT', key, '-inf', created)
+    while lo < hi do
+      local mid = math.floor((lo + hi) / 2)
+      if redis.call('ZRANGE', key, mid, mid)[1] <= id then lo = mid + 1 else hi = mid end
     end
   end
-  if #some < 2 * n then break end
-  lo = lo + n
+  local hex4 = string.rep('[0-9a-f]', 4)
+  local form = '^' .. hex4 .. hex4 .. string.rep('%-' .. hex4, 4) .. hex4 .. hex4 .. '$'
+  local found = {}
+  while #found < 2 * n do
+    local some = redis.call('ZRANGE', key, lo, lo + n - 1, 'WITHSCORES')
+    for j = 1, #some, 2 do
+      local at = tonumber(some[j + 1])
+      if #found < 2 * n and string.find(some[j], form) and at and at % 1 == 0 and math.abs(at) <= 2^53 then
+        found[#found + 1] = some[j]
+        found[#found + 1] = some[j + 1]
+      end
+    end
+    if #some < 2 * n then break end
+    lo = lo + n
+  end
+  return found
 end
-return found`
+`
+	// Arguments: created id limit. The answer is what afterFunction finds.
+	indexAfterScript = afterFunction + `return after(KEYS[1], ARGV[1], ARGV[2], num(ARGV[3]))`
 
 	// Arguments: pairs of id and when it is due again, "" for never: it is gone.
 	indexSettleScript = `

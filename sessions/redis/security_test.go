@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,6 +56,19 @@ func exercise(t *testing.T, s *redis.Store) (left []sessions.Session, tokens []s
 	l, err := s.Acquire(ctx, left[0].ID, time.Minute)
 	ok(err)
 	_, err = l.Renew(ctx, time.Minute)
+	ok(err)
+	u := newUser()
+	ok(s.CreateUser(ctx, u))
+	ok(s.CreateUser(ctx, newUser(disabled)))
+	u.Revision, u.Enabled = 1, false
+	ok(s.ReplaceUser(ctx, u))
+	_, err = s.UserOf(ctx, u.Identities[0].Principal)
+	ok(err)
+	_, err = s.UsersByEmail(ctx, email)
+	ok(err)
+	_, err = s.ListUsers(ctx, sessions.UserFilter{Disabled: true}, 10, "")
+	ok(err)
+	_, err = s.DisabledKeys(ctx)
 	ok(err)
 	_, err = s.Key(ctx, "csrf")
 	ok(err)
@@ -109,13 +123,19 @@ func client(t *testing.T, s *redistest.Server) *goredis.Client {
 	return c
 }
 
+// outlives reports whether a key is one of those of users, who never expire.
+func outlives(key string) bool {
+	const id = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`
+	return regexp.MustCompile(`^gateward:u:\{users\}:(` + id + `|identities|all|disabled|denied|e:[\w-]{22})$`).MatchString(key)
+}
+
 func TestSEC_G14_EveryKeyHasPrefixAndTTL(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	c := client(t, server)
 	exercise(t, open(t, single(server.Addr), redis.Options{GracePeriod: time.Hour}))
 	keys, _ := everything(t, c)
-	if len(keys) < 13 {
+	if len(keys) < 20 {
 		t.Errorf("there are only %d keys: %v", len(keys), keys)
 	}
 	for _, k := range keys {
@@ -123,7 +143,7 @@ func TestSEC_G14_EveryKeyHasPrefixAndTTL(t *testing.T) {
 			t.Errorf("%s has no prefix", k)
 		}
 		ttl, err := c.TTL(t.Context(), k).Result()
-		if err != nil || ttl <= 0 {
+		if err != nil || (ttl <= 0) != outlives(k) {
 			t.Errorf("%s: time to live %v, %v", k, ttl, err)
 		}
 		if ttl > 3*time.Hour && !strings.HasPrefix(k, "gateward:k:") {
@@ -170,7 +190,7 @@ func TestSEC_G01_D17_DumpHoldsNoToken(t *testing.T) {
 	_, tokens := exercise(t, s)
 	_, text := everything(t, c)
 	forbidden := append([]string{
-		accessToken, refreshToken, idToken, email, "ada", "grace", "op.example.com", "sid-1", "sid-2", "state-of-an-attempt", "logout-of-somebody",
+		accessToken, refreshToken, idToken, email, "Lovelace", "https://github.com", "example.com", subject, "grace", "op.example.com", "sid-1", "sid-2", "state-of-an-attempt", "logout-of-somebody",
 	}, tokens...)
 	for _, token := range tokens {
 		raw, err := base64.URLEncoding.DecodeString(token)
@@ -344,14 +364,21 @@ func everythingFails(t *testing.T, s *redis.Store, made sessions.Session) {
 		"marked":       func() error { _, err := s.Marked(ctx, "a"); return err },
 		"acquire":      func() error { _, err := s.Acquire(ctx, "a", time.Minute); return err },
 		"key":          func() error { _, err := s.Key(ctx, "another"); return err },
+		"create user":  func() error { return s.CreateUser(ctx, newUser()) },
+		"user":         func() error { _, err := s.User(ctx, made.ID); return err },
+		"user of":      func() error { _, err := s.UserOf(ctx, made.Identity.Principal); return err },
+		"by email":     func() error { _, err := s.UsersByEmail(ctx, email); return err },
+		"replace user": func() error { return s.ReplaceUser(ctx, newUser()) },
+		"list users":   func() error { _, err := s.ListUsers(ctx, sessions.UserFilter{}, 10, ""); return err },
+		"disabled":     func() error { _, err := s.DisabledKeys(ctx); return err },
 		"publish":      func() error { return s.Publish(ctx, sessions.Revocation{All: true}) },
 		"ping":         func() error { return s.Ping(ctx) },
 	} {
 		err := op()
-		if !errors.Is(err, gateward.ErrUnavailable) || errors.Is(err, sessions.ErrNotFound) {
+		if !errors.Is(err, gateward.ErrUnavailable) || errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrNoUser) {
 			t.Errorf("%s: got error %v, want %v", name, err, gateward.ErrUnavailable)
 		}
-		if err != nil && (strings.Contains(err.Error(), accessToken) || strings.Contains(err.Error(), made.ID)) {
+		if err != nil && (strings.Contains(err.Error(), accessToken) || strings.Contains(err.Error(), made.ID) || strings.Contains(err.Error(), email)) {
 			t.Errorf("%s: the error tells of the session: %v", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package redis keeps sessions in Redis 6.2 or later, where any number of
+// Package redis keeps sessions and users in Redis 6.2 or later, where any number of
 // replicas of Gateward share them: a single server, one that sentinels watch
 // over, or a cluster. It owns the layout of the keys, the scripts that change
 // them, and the channel over which replicas hear of revocations. What a session
@@ -10,18 +10,25 @@
 // principal and by the provider's session id are sorted sets; an entry is
 // written before the session and removed after it, so that no session is without
 // its entries, and whoever finds an entry without a session passes over it.
-// Every key has a time to live: at the latest when a session is over and its
+// Every such key has a time to live: at the latest when a session is over and its
 // grace period has passed, its key is gone. Redis must not evict keys before
 // (maxmemory-policy noeviction): that would end sessions, and make new shared
 // keys.
 //
+// A user is one key, too, and has no time to live; nor have the indexes of users.
+// All of these are in one slot of a cluster, and each change of a user is one
+// script, publication included. While a cluster moves that slot, users can be read
+// and may not be changed.
+//
 // Values are sealed. What can be read are ids, times, SHA-256 hashes, names of
-// methods, and the secrets of [Store.Key]: with keys that are configured instead,
+// methods, who is disabled, and the secrets of [Store.Key]: with keys that are configured instead,
 // who reads Redis learns nothing of persons.
 //
 // Who can write to Redis can, with configured keys too, put back an old record of
 // a session (DUMP, RESTORE), and so undo that it was ended; but make none, nor one
-// that goes beyond its sealed end. Only Gateward should be able to write there.
+// that goes beyond its sealed end. The same holds for an old record of a user, and
+// for the list of those who are disabled, which is in the open so that nobody has
+// to be read to be denied. Only Gateward should be able to write there.
 //
 // # Failures
 //
@@ -69,7 +76,7 @@ func ACLRules(prefix string) []string {
 	}
 }
 
-// MasterKey is the name of the secret that seals sessions unless Options.Masters
+// MasterKey is the name of the secret that seals sessions and users unless Options.Masters
 // is set.
 const MasterKey = "encryption"
 
@@ -81,8 +88,8 @@ type Options struct {
 	Now func() time.Time
 	// Random is the source of keys and nonces; nil: [rand.Reader].
 	Random io.Reader
-	// Masters are the secrets that sessions are sealed with; nil: one that is made
-	// once and kept in Redis as [MasterKey].
+	// Masters are the secrets that sessions and users are sealed with; nil: one that
+	// is made once and kept in Redis as [MasterKey]. With that lost, so are the users.
 	Masters sessions.Masters
 	// GracePeriod is how long a session is kept after it is over.
 	GracePeriod time.Duration
@@ -109,7 +116,7 @@ type Store struct {
 	unacknowledged atomic.Bool
 
 	masters sessions.Masters
-	sealers atomic.Pointer[[]*sessions.Sealer] // the first seals, all open
+	sealers atomic.Pointer[[]*sealers] // the first seals, all open
 	keysMu  sync.Mutex
 	keys    map[string][]byte // those that have been asked for
 
@@ -152,7 +159,7 @@ func New(c Config, o Options) (*Store, error) {
 	if s.masters == nil {
 		s.masters = sessions.KeptMasters(s, MasterKey, nil)
 	}
-	s.sealers.Store(&[]*sessions.Sealer{s.newSealer()})
+	s.sealers.Store(&[]*sealers{s.newSealers()})
 	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // what runs in the background ends with Close
 	s.stop = stop
 	s.spawn = func(f func(context.Context)) {

@@ -148,9 +148,76 @@ func TestClusterSpreads(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, k := range all {
-			if ttl := c.TTL(t.Context(), k).Val(); ttl <= 0 {
+			if ttl := c.TTL(t.Context(), k).Val(); (ttl <= 0) != outlives(k) {
 				t.Errorf("%s: time to live %v", k, ttl)
 			}
 		}
 	}
+}
+
+// TestSentinelFailover_DisabledStaysDisabled kills the master after somebody was
+// disabled.
+func TestSentinelFailover_DisabledStaysDisabled(t *testing.T) {
+	t.Parallel()
+	watched := redistest.StartSentinel(t)
+	disabledStays(t, sentinel(watched), func() { watched.KillMaster() })
+}
+
+func TestClusterFailover_DisabledStaysDisabled(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.StartCluster(t)
+	slot, err := nodes.Clients()[0].ClusterKeySlot(t.Context(), usersPrefix).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disabledStays(t, cluster(nodes), func() { nodes.KillMaster(int(slot * 3 / 16384)) })
+}
+
+// disabledStays requires that nothing of users is lost when the server that has
+// them fails over.
+func disabledStays(t *testing.T, c redis.Config, fail func()) {
+	t.Helper()
+	c.NetTimeout = time.Second
+	s := open(t, c, redis.Options{})
+	on := signUp(t, s)
+	var off []sessions.User
+	for range 10 {
+		off = append(off, replaceUser(t, s, signUp(t, s), disabled))
+	}
+	fail()
+	eventually(t, "the users", func(ctx context.Context) error {
+		_, err := s.DisabledKeys(ctx)
+		return err
+	})
+	for _, s := range []*redis.Store{s, open(t, c, redis.Options{})} {
+		denies(t, s, true, off...)
+		denies(t, s, false, on)
+		sameUser(t, s, on)
+		for _, u := range off {
+			sameUser(t, s, u)
+		}
+	}
+	eventually(t, "a write", func(ctx context.Context) error { return s.CreateUser(ctx, newUser()) })
+}
+
+// TestUsers_SlotMoves: users are all there after a cluster has moved them.
+func TestUsers_SlotMoves(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.StartCluster(t)
+	s := open(t, cluster(nodes), redis.Options{})
+	on, off := signUp(t, s), signUp(t, s, disabled)
+	slot, err := nodes.Clients()[0].ClusterKeySlot(t.Context(), usersPrefix).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := (slot*3/16384 + 1) % 3
+	if err := nodes.Reshard(t.Context(), int(slot), int(slot), int(to)); err != nil {
+		t.Fatal(err)
+	}
+	sameUser(t, s, on)
+	sameUser(t, s, off)
+	denies(t, s, true, off)
+	off = replaceUser(t, s, off, func(u *sessions.User) { u.Enabled = true })
+	denies(t, s, false, on, off)
+	signUp(t, s)
 }

@@ -36,6 +36,8 @@ type ear struct {
 	checks  map[sessions.Key]func() // each is called when its key is revoked for the first time
 	keys    []sessions.Key
 	all     bool
+	denied  []sessions.Key
+	users   bool
 	hearing bool
 	changed chan struct{} // closed at every change
 }
@@ -51,7 +53,7 @@ func listen(t *testing.T, b sessions.Backend) *ear {
 
 // Revoked implements [sessions.Listener].
 func (e *ear) Revoked(r sessions.Revocation) {
-	for _, k := range r.Keys {
+	for _, k := range slices.Concat(r.Keys, r.Denied) {
 		e.mu.Lock()
 		check := e.checks[k]
 		delete(e.checks, k)
@@ -63,6 +65,8 @@ func (e *ear) Revoked(r sessions.Revocation) {
 	e.change(func() {
 		e.keys = append(e.keys, r.Keys...)
 		e.all = e.all || r.All
+		e.denied = append(e.denied, r.Denied...)
+		e.users = e.users || r.Users
 	})
 }
 
@@ -117,15 +121,18 @@ func (e *ear) heard(t *testing.T, what string, want ...sessions.Session) {
 			t.Errorf("%s: a key was not heard (heard %d)", what, len(e.keys))
 		}
 	}
-	e.keys, e.all = nil, false
+	e.forget()
 }
+
+// forget is called with the lock held.
+func (e *ear) forget() { e.keys, e.all, e.denied, e.users = nil, false, nil, false }
 
 func (e *ear) heardNothing(t *testing.T, what string) {
 	t.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.keys) != 0 || e.all {
-		t.Errorf("%s: heard %d keys, all: %v, want nothing", what, len(e.keys), e.all)
+	if len(e.keys) != 0 || e.all || len(e.denied) != 0 || e.users {
+		t.Errorf("%s: heard %d keys, all: %v, %d denied, users: %v, want nothing", what, len(e.keys), e.all, len(e.denied), e.users)
 	}
 }
 
@@ -141,11 +148,12 @@ func busPublish(t *testing.T, f *fixture) {
 	for _, e := range ears {
 		e.heard(t, "publish", a, b)
 	}
-	is(t, "publish all", f.Publish(t.Context(), sessions.Revocation{All: true}), nil)
+	denied := sessions.KeyOfUser("somebody")
+	is(t, "publish all", f.Publish(t.Context(), sessions.Revocation{All: true, Denied: []sessions.Key{denied}, Users: true}), nil)
 	for _, e := range ears {
 		e.mu.Lock()
-		if !e.all {
-			t.Error("that all are revoked was not heard")
+		if !e.all || !e.users || !slices.Contains(e.denied, denied) {
+			t.Errorf("all, who is denied, and that users have changed was not heard: %v, %v, %d", e.all, e.users, len(e.denied))
 		}
 		e.mu.Unlock()
 	}

@@ -15,6 +15,7 @@ func filterChecks() []check {
 		{name: "FilterFieldsAloneAndTogether", run: filterFields},
 		{name: "FilterPages", run: filterPages},
 		{name: "FilterIsNoPattern", run: filterIsNoPattern},
+		{name: "FilterUserID", run: filterUserID},
 		{name: "DeleteWhereDeletesJustThose", run: deleteWhereJustThose},
 		{name: "DeleteWhereExpiredOnesToo", run: deleteWhereExpired},
 		{name: "DeleteWhereNoFilter", run: deleteWhereNoFilter},
@@ -41,6 +42,9 @@ func (f *fixture) variety(t *testing.T) []sessions.Session {
 			}
 			s.Identity.Method, s.Identity.Provider = bit(2, "oidc", "github"), bit(3, "one", "two")
 			s.Tokens.SID = bit(4, "", "sid")
+			if i>>0&1 == i>>2&1 { // over principals and methods, and not of all
+				s.Identity.UserID = "user"
+			}
 		}))
 	}
 	f.clock.advance(time.Minute)
@@ -51,7 +55,7 @@ func (f *fixture) variety(t *testing.T) []sessions.Session {
 func (f *fixture) filters(all []sessions.Session) []sessions.Filter {
 	last := all[len(all)-1]
 	var filters []sessions.Filter
-	for i := 1; i < 32; i++ {
+	for i := 1; i < 64; i++ {
 		var filter sessions.Filter
 		if i&1 != 0 {
 			filter.Principal = last.Identity.Principal
@@ -68,6 +72,9 @@ func (f *fixture) filters(all []sessions.Session) []sessions.Filter {
 		if i&16 != 0 {
 			filter.CreatedBefore = all[len(all)-2].CreatedAt // exclusive
 		}
+		if i&32 != 0 {
+			filter.UserID = last.Identity.UserID
+		}
 		filters = append(filters, filter)
 	}
 	return append(filters,
@@ -75,6 +82,7 @@ func (f *fixture) filters(all []sessions.Session) []sessions.Filter {
 		sessions.Filter{Principal: gateward.Principal{Subject: "ada"}}, sessions.Filter{SID: "other"},
 		sessions.Filter{Method: "one"}, sessions.Filter{Provider: "oidc"}, sessions.Filter{CreatedBefore: all[0].CreatedAt},
 		sessions.Filter{CreatedBefore: all[0].CreatedAt.Add(time.Microsecond)},
+		sessions.Filter{UserID: "other"}, sessions.Filter{UserID: "ada"}, sessions.Filter{UserID: "sid"},
 	)
 }
 
@@ -150,6 +158,34 @@ func filterIsNoPattern(t *testing.T, f *fixture) {
 		}
 		f.gone(t, want[p])
 	}
+}
+
+// filterUserID has users that would be one if looked up carelessly.
+func filterUserID(t *testing.T, f *fixture) {
+	e := listen(t, f.Backend)
+	users := []string{"a", "A", "a*", "*", "a\x00", "a:b", "{a}", "", "c1f8f8c4-5e6b-4d0a-9d3b-0a4f1d6f2b11"}
+	want := map[string][]sessions.Session{}
+	for _, user := range users {
+		for _, who := range []string{"ada", "grace"} {
+			want[user] = append(want[user], f.create(t, of(who), func(s *sessions.Session) { s.Identity.UserID = user }))
+		}
+	}
+	for _, user := range users {
+		if user != "" {
+			f.set(t, sessions.Filter{UserID: user}, ids(want[user])...)
+		}
+	}
+	for _, user := range users {
+		if user == "" { // selects everything
+			continue
+		}
+		if n, err := f.DeleteWhere(t.Context(), sessions.Filter{UserID: user}); n != 2 || err != nil {
+			t.Errorf("delete where user %q: got %d, %v, want 2", user, n, err)
+		}
+		e.heard(t, "delete where", want[user]...)
+		f.none(t, sessions.Filter{UserID: user})
+	}
+	f.set(t, sessions.Filter{}, ids(want[""])...)
 }
 
 func deleteWhereJustThose(t *testing.T, f *fixture) {

@@ -38,6 +38,7 @@ func replaceReplaces(t *testing.T, f *fixture) {
 	put.UserAgent, put.Address, put.IdleTimeout = "other", "other", 100*time.Hour
 	is(t, "replace", f.Replace(t.Context(), put), nil)
 	with.Revision, with.UpdatedAt = 2, f.clock.now()
+	with.Identity.UserID = s.Identity.UserID // it never changes
 	same(t, "get", f.get(t, s.ID), with)
 }
 
@@ -109,11 +110,12 @@ func replaceMoves(t *testing.T, f *fixture) {
 	s := f.create(t, full)
 	put := f.get(t, s.ID)
 	put.Identity.Principal = gateward.Principal{Issuer: "https://other.example.com", Subject: "grace"}
-	put.Identity.Provider, put.Tokens.SID = "other", "sid-2"
+	put.Identity.Provider, put.Tokens.SID, put.Identity.UserID = "other", "sid-2", "other"
 	is(t, "replace", f.Replace(t.Context(), put), nil)
 	for _, filter := range []sessions.Filter{
 		{Principal: s.Identity.Principal},
 		{Provider: "example"},
+		{UserID: "other"}, // it never changes
 		{Method: "oidc", Provider: "example", SID: "sid-1"},
 		{Method: "oidc", Provider: "other", SID: "sid-1"},
 	} {
@@ -123,7 +125,11 @@ func replaceMoves(t *testing.T, f *fixture) {
 		}
 	}
 	for _, filter := range []sessions.Filter{
-		{Principal: put.Identity.Principal}, {Provider: "other"}, {Method: "oidc", Provider: "other", SID: "sid-2"},
+		{Principal: put.Identity.Principal},
+		{Provider: "other"},
+		{Method: "oidc", Provider: "other", SID: "sid-2"},
+		{UserID: s.Identity.UserID},
+		{UserID: s.Identity.UserID, Provider: "other"},
 	} {
 		f.set(t, filter, s.ID)
 	}

@@ -99,6 +99,11 @@ func sharedRevocation(t *testing.T, f *fixture) {
 	e.within(t, "delete where", s)
 	is(t, "publish all", f.Publish(t.Context(), sessions.Revocation{All: true}), nil)
 	e.wait(t, "publish all", func() bool { return e.all })
+	denied := sessions.KeyOfUser("somebody")
+	is(t, "publish denied", f.Publish(t.Context(), sessions.Revocation{Denied: []sessions.Key{denied}}), nil)
+	e.wait(t, "publish denied", func() bool { return slices.Contains(e.denied, denied) })
+	is(t, "publish users", f.Publish(t.Context(), sessions.Revocation{Users: true}), nil)
+	e.wait(t, "publish users", func() bool { return e.users })
 }
 
 // sharedRevocationOfOthers: local listeners hear the key before it returns, also

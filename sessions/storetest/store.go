@@ -85,7 +85,7 @@ func timesToTheMicrosecond(t *testing.T, f *fixture) {
 }
 
 func times(s *sessions.Session) []*time.Time {
-	return []*time.Time{&s.CreatedAt, &s.UpdatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.Identity.AuthTime, &s.Tokens.Expiry}
+	return []*time.Time{&s.CreatedAt, &s.UpdatedAt, &s.LastSeenAt, &s.ExpiresAt, &s.Identity.AuthTime, &s.Identity.ConfirmedAt, &s.Tokens.Expiry}
 }
 
 func claimsOfFlipt(t *testing.T, f *fixture) {

@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of sessions.Backend: a check for
-// every sentence of the contract. What a backend does when its storage fails,
+// Package storetest is the conformance suite of sessions.Backend and
+// sessions.Users: a check for every sentence of the contract. What a backend does when its storage fails,
 // and what it keeps across a restart, is for its own tests.
 package storetest
 
@@ -201,11 +201,12 @@ func full(s *sessions.Session) {
 		Principal: gateward.Principal{Issuer: "https://op.example.com/a?b=ü", Subject: "ada\x00\"<&> \u2028"},
 		Method:    "oidc", Provider: "example", Email: "ada@example.com", EmailVerified: true, Name: "Ada Lovelace ✓",
 		Groups: []string{"staff", "a,b"}, Scopes: []string{"read", "write"}, AllScopes: true,
+		Organizations: []string{"acme"}, Teams: []string{"acme/owners", "acme/ü"},
 		Claims: map[string]any{
 			"sub": "ada", "exp": 1.75e9, "admin": true, "none": nil, "list": []any{"x", 1.5, map[string]any{"k": "v"}},
 		},
 		Metadata: map[string]string{"io.flipt.auth.email": "ada@example.com", "team": ""},
-		AuthTime: at.Add(-time.Minute),
+		AuthTime: at.Add(-time.Minute), ConfirmedAt: at.Add(-time.Second), UserID: "c1f8f8c4-5e6b-4d0a-9d3b-0a4f1d6f2b11",
 	}
 	s.Tokens = gateward.Tokens{
 		AccessToken: gateward.NewSecret("at-51f2c9"), RefreshToken: gateward.NewSecret("rt-51f2c9"),
@@ -224,8 +225,8 @@ func is(t *testing.T, what string, err, want error) {
 	}
 }
 
-// same requires that a session is kept as it was put.
-func same(t *testing.T, what string, got, want sessions.Session) {
+// same requires that a session, or a user, is kept as it was put.
+func same[T any](t *testing.T, what string, got, want T) {
 	t.Helper()
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
 	for i := range g.NumField() {

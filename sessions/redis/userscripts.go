@@ -1,0 +1,66 @@
+package redis
+
+// The keys of users are all in one slot of a cluster, so that one script changes
+// what belongs together. They have no time to live. A user is a hash with the
+// fields
+//
+//	v  the user, sealed      r  revision
+//
+// Whose an identity is, is a field of one hash; who has an address, a sorted set
+// by creation. All users are in another such set, and those who are disabled in a
+// third; what is to be denied of these is in a hash by id. No record has to be
+// opened to deny its user.
+const (
+	// Keys: user identities all disabled denied, addresses that the user no longer
+	// has, and those that it has. Arguments: v, v before or "", id revision created,
+	// keys to deny or "", how many of the addresses are the first; each with their
+	// number before them: identities that the user no longer has, those that it has;
+	// channel; with their number, messages. The answer is 0 if the user is not as
+	// before, or an identity is another's.
+	putUserScript = `
+local at = 7
+local function list()
+  at = at + 1
+  local some, n = {}, num(ARGV[at])
+  for j = 1, n do some[j] = ARGV[at + j] end
+  at = at + n
+  return some
+end
+local gone, here = list(), list()
+at = at + 1
+local channel = ARGV[at]
+local messages = list()
+local v, id, created = redis.call('HGET', KEYS[1], 'v') or '', ARGV[3], ARGV[5]
+if v ~= ARGV[1] then
+  if v ~= ARGV[2] then return 0 end
+  for _, i in ipairs(here) do
+    local owner = redis.call('HGET', KEYS[2], i)
+    if owner and owner ~= id then return 0 end
+  end
+  if ARGV[6] ~= '' then
+    redis.call('HSET', KEYS[5], id, ARGV[6])
+    redis.call('ZADD', KEYS[4], created, id)
+  else
+    redis.call('ZREM', KEYS[4], id)
+    redis.call('HDEL', KEYS[5], id)
+  end
+  for _, i in ipairs(gone) do
+    if redis.call('HGET', KEYS[2], i) == id then redis.call('HDEL', KEYS[2], i) end
+  end
+  for _, i in ipairs(here) do redis.call('HSET', KEYS[2], i, id) end
+  for j = 6, #KEYS do
+    if j < 6 + num(ARGV[7]) then redis.call('ZREM', KEYS[j], id) else redis.call('ZADD', KEYS[j], created, id) end
+  end
+  redis.call('ZADD', KEYS[3], created, id)
+  redis.call('HSET', KEYS[1], 'v', ARGV[1], 'r', ARGV[4])
+end
+for _, m in ipairs(messages) do redis.call('PUBLISH', channel, m) end
+return 1`
+
+	// Arguments as those of indexAfter, which it answers, and what is to be denied of
+	// these users.
+	deniedScript = afterFunction + `
+local found, keys = after(KEYS[1], ARGV[1], ARGV[2], num(ARGV[3])), {}
+for j = 1, #found, 2 do keys[#keys + 1] = redis.call('HGET', KEYS[2], found[j]) or '' end
+return {found, keys}`
+)
