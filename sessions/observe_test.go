@@ -87,7 +87,9 @@ func (b *slow) CreateUser(context.Context, sessions.User) error               { 
 func (b *slow) User(context.Context, string) (u sessions.User, _ error)       { return u, b.fail() }
 func (b *slow) ReplaceUser(context.Context, sessions.User) error              { return b.fail() }
 func (b *slow) UsersByEmail(context.Context, string) ([]sessions.User, error) { return nil, b.fail() }
-func (b *slow) DisabledKeys(context.Context) ([]sessions.Key, error)          { return nil, b.fail() }
+
+func (b *slow) DisabledKeys(context.Context) ([]sessions.Key, error) { return nil, b.fail() }
+
 func (b *slow) UserOf(context.Context, gateward.Principal) (u sessions.User, _ error) {
 	return u, b.fail()
 }

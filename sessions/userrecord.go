@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/gateward/gateward"
 )
@@ -35,7 +36,9 @@ type identityRecord struct {
 }
 
 // EncodeUser appends the kept form of u to dst: a backend whose records outlive
-// the process seals it. What DecodeUser would not take is an error.
+// the process seals it. What DecodeUser would not take, or give back as something
+// else, is an error: a text that is not UTF-8. Only in a Name, which nothing is
+// decided by, U+FFFD takes the place of what is not.
 func EncodeUser(dst []byte, u *User) ([]byte, error) {
 	switch {
 	case u.ID == "":
@@ -44,6 +47,8 @@ func EncodeUser(dst []byte, u *User) ([]byte, error) {
 		return nil, errors.New("sessions: encode user: it has no identity")
 	case u.Enabled && u.Waiting:
 		return nil, errors.New("sessions: encode user: it is enabled and waits to be")
+	case !u.isUTF8():
+		return nil, errors.New("sessions: encode user: its id, or an issuer, a subject, a method, a provider or an address, is not UTF-8")
 	}
 	r := userRecord{
 		ID: u.ID, Revision: u.Revision, Enabled: u.Enabled, Waiting: u.Waiting,
@@ -61,6 +66,18 @@ func EncodeUser(dst []byte, u *User) ([]byte, error) {
 		return nil, fmt.Errorf("sessions: encode user: %w", err)
 	}
 	return append(append(dst, userVersion), b...), nil
+}
+
+// isUTF8 reports whether all that users are told apart by is.
+func (u *User) isUTF8() bool {
+	ok := utf8.ValidString(u.ID)
+	for i := range u.Identities {
+		id := &u.Identities[i]
+		for _, text := range []string{id.Issuer, id.Subject, id.Method, id.Provider, id.Email} {
+			ok = ok && utf8.ValidString(text)
+		}
+	}
+	return ok
 }
 
 // DecodeUser returns the user that [EncodeUser] made b of. Anything else is

@@ -68,9 +68,15 @@ func TestEncodeUser_EveryField(t *testing.T) {
 func TestEncodeUser_Refused(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*sessions.User){
-		"no id":               func(u *sessions.User) { u.ID = "" },
-		"no identity":         func(u *sessions.User) { u.Identities = nil },
-		"enabled and waiting": func(u *sessions.User) { u.Enabled = true },
+		"no id":                func(u *sessions.User) { u.ID = "" },
+		"no identity":          func(u *sessions.User) { u.Identities = nil },
+		"enabled and waiting":  func(u *sessions.User) { u.Enabled = true },
+		"an id not UTF-8":      func(u *sessions.User) { u.ID += "\xff" },
+		"an issuer not UTF-8":  func(u *sessions.User) { u.Identities[1].Issuer += "\xff" },
+		"a subject not UTF-8":  func(u *sessions.User) { u.Identities[1].Subject = "\xc3\x28" },
+		"a method not UTF-8":   func(u *sessions.User) { u.Identities[0].Method = "\xed\xa0\x80" },
+		"a provider not UTF-8": func(u *sessions.User) { u.Identities[0].Provider = "\xff" },
+		"an address not UTF-8": func(u *sessions.User) { u.Identities[0].Email = "ada\xff@example.com" },
 	} {
 		u := fullUser()
 		spoil(&u)
@@ -78,6 +84,40 @@ func TestEncodeUser_Refused(t *testing.T) {
 			t.Errorf("%s: got %q and no error", name, b)
 		}
 	}
+}
+
+// TestEncodeUser_Name: a display name keeps nobody out.
+func TestEncodeUser_Name(t *testing.T) {
+	t.Parallel()
+	u := fullUser()
+	u.Identities[0].Name = "Ada\xff"
+	b, err := sessions.EncodeUser(nil, &u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Identities[0].Name = "Ada\ufffd"
+	if got, err := sessions.DecodeUser(b); err != nil || !reflect.DeepEqual(got, u) {
+		t.Errorf("got %+v, %v, want %+v", got, err, u)
+	}
+}
+
+// FuzzEncodeUser: what is kept of a principal is the same principal.
+func FuzzEncodeUser(f *testing.F) {
+	for _, s := range []string{"", "a", "\xff", "a\xff", "\ufffd", "\xc3\x28", "\xed\xa0\x80", "\u2028<&>\x00\"", "ü"} {
+		f.Add("https://op.example.com", s)
+		f.Add(s, "ada")
+	}
+	f.Fuzz(func(t *testing.T, issuer, subject string) {
+		u := fullUser()
+		u.Identities[1].Principal = gateward.Principal{Issuer: issuer, Subject: subject}
+		b, err := sessions.EncodeUser(nil, &u)
+		if err != nil {
+			return
+		}
+		if got, err := sessions.DecodeUser(b); err != nil || !reflect.DeepEqual(got, u) {
+			t.Errorf("got %+v, %v, want %+v", got, err, u)
+		}
+	})
 }
 
 // FuzzDecodeUser: anything else is ErrTampered, and what is read is what would be

@@ -52,13 +52,34 @@ func (s *Store) openUser(ctx context.Context, b id, record []byte) (sessions.Use
 	return u, number(head[1:]), err
 }
 
-// user returns the user with an id.
+// user returns the user with an id. What is denied of it has to be what its record
+// says: it may be an old one that somebody has put back.
 func (s *Store) user(ctx context.Context, tx *bbolt.Tx, b id) (sessions.User, number, error) {
 	record := bucket(tx, inUsers).Get(b[:])
 	if record == nil {
 		return sessions.User{}, number{}, sessions.ErrNoUser
 	}
-	return s.openUser(ctx, b, record)
+	u, n, err := s.openUser(ctx, b, record)
+	if err == nil && !bytes.Equal(bucket(tx, inUserDisabled).Get(n[:]), deniedOf(b, &u)) {
+		err = sessions.ErrTampered
+	}
+	if err != nil {
+		return sessions.User{}, number{}, err
+	}
+	return u, n, nil
+}
+
+// deniedOf is what is kept of a user among the disabled ones: the id, and what is
+// to be denied; nil if the user is enabled.
+func deniedOf(b id, u *sessions.User) []byte {
+	if u.Enabled {
+		return nil
+	}
+	v := b[:]
+	for _, k := range u.Keys() {
+		v = append(v, k[:]...)
+	}
+	return v
 }
 
 // CreateUser implements [sessions.Users].
@@ -105,7 +126,7 @@ func (s *Store) ReplaceUser(ctx context.Context, u sessions.User) error {
 		after.CreatedAt = before.CreatedAt
 		after.Revision++
 		out.revoke = sessions.RevocationOf(&before, &after)
-		if err := removeUserIndex(tx, n, &before); err != nil {
+		if err := removeUserIndex(tx, b, n, &before); err != nil {
 			return err
 		}
 		return s.putUser(ctx, tx, b, n, &after)
@@ -138,19 +159,19 @@ func (s *Store) putUser(ctx context.Context, tx *bbolt.Tx, b id, n number, u *se
 			return err
 		}
 	}
-	if u.Enabled {
-		return nil
+	if denied := deniedOf(b, u); denied != nil {
+		return bucket(tx, inUserDisabled).Put(n[:], denied)
 	}
-	v := b[:]
-	for _, k := range u.Keys() {
-		v = append(v, k[:]...)
-	}
-	return bucket(tx, inUserDisabled).Put(n[:], v)
+	return nil
 }
 
-// removeUserIndex drops what leads to a user, apart from the order.
-func removeUserIndex(tx *bbolt.Tx, n number, u *sessions.User) error {
+// removeUserIndex drops what leads to a user, apart from the order. An identity
+// that the record names may be another's by now, if it is an old record.
+func removeUserIndex(tx *bbolt.Tx, b id, n number, u *sessions.User) error {
 	for _, k := range userIndexKeys(n, u) {
+		if !bytes.Equal(bucket(tx, k.bucket).Get(k.key), b[:]) {
+			continue
+		}
 		if err := bucket(tx, k.bucket).Delete(k.key); err != nil {
 			return err
 		}

@@ -54,10 +54,10 @@ func (s *Store) seal(ctx context.Context, session *sessions.Session) ([]byte, er
 }
 
 // unseal opens what one of the sealers of a kind has sealed.
-func (s *Store) unseal(ctx context.Context, kind func(*sealers) *sessions.Sealer, sealed, id string) (plain []byte, err error) {
+func (s *Store) unseal(ctx context.Context, kind func(*sealers) *sessions.Sealer, sealed, boundTo string) (plain []byte, err error) {
 	err = sessions.ErrTampered
 	for _, set := range *s.sealers.Load() {
-		if plain, err = kind(set).Open(ctx, []byte(sealed), []byte(id)); !errors.Is(err, sessions.ErrTampered) {
+		if plain, err = kind(set).Open(ctx, []byte(sealed), []byte(boundTo)); !errors.Is(err, sessions.ErrTampered) {
 			break
 		}
 	}

@@ -38,7 +38,7 @@ type scripts struct {
 	take, renew, release, key              *script
 	mark                                   *script
 	publish                                *script
-	putUser, denied                        *script
+	putUser, readUsers, denied             *script
 }
 
 func newScripts() *scripts {
@@ -49,7 +49,7 @@ func newScripts() *scripts {
 		indexSettle: newScript(indexSettleScript), note: newScript(noteScript),
 		take: newScript(takeScript), renew: newScript(renewScript), release: newScript(releaseScript),
 		key: newScript(keyScript), mark: newScript(markScript), publish: newScript(publishScript),
-		putUser: newScript(putUserScript), denied: newScript(deniedScript),
+		putUser: newScript(putUserScript), readUsers: newScript(readUsersScript), denied: newScript(deniedScript),
 	}
 }
 

@@ -17,18 +17,20 @@
 //
 // A user is one key, too, and has no time to live; nor have the indexes of users.
 // All of these are in one slot of a cluster, and each change of a user is one
-// script, publication included. While a cluster moves that slot, users can be read
-// and may not be changed.
+// script, publication included. While a cluster moves that slot, users may neither
+// be read nor changed: nobody can log in, and who is logged in stays so.
 //
-// Values are sealed. What can be read are ids, times, SHA-256 hashes, names of
-// methods, who is disabled, and the secrets of [Store.Key]: with keys that are configured instead,
-// who reads Redis learns nothing of persons.
+// Values are sealed. What can be read are ids, times, names of methods, which users
+// are disabled, SHA-256 hashes of identities and addresses, with which a guess at
+// them can be tested, and the secrets of [Store.Key] unless keys are configured.
 //
 // Who can write to Redis can, with configured keys too, put back an old record of
 // a session (DUMP, RESTORE), and so undo that it was ended; but make none, nor one
-// that goes beyond its sealed end. The same holds for an old record of a user, and
-// for the list of those who are disabled, which is in the open so that nobody has
-// to be read to be denied. Only Gateward should be able to write there.
+// that goes beyond its sealed end. The same holds for an old record of a user
+// together with the list of those who are disabled, which is in the open so that
+// nobody has to be read to be denied: where the two do not agree, the user counts
+// as tampered with, and is denied what either says. Only Gateward should be able to
+// write there.
 //
 // # Failures
 //

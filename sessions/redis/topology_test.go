@@ -2,6 +2,10 @@ package redis_test
 
 import (
 	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,6 +215,19 @@ func TestUsers_SlotMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := (slot*3/16384 + 1) % 3
+	halfMoved(t, nodes, slot, slot*3/16384, to, usersPrefix+on.ID)
+	for how, read := range map[string]func() error{
+		"by id":       func() error { _, err := s.User(t.Context(), on.ID); return err },
+		"by identity": func() error { _, err := s.UserOf(t.Context(), on.Identities[0].Principal); return err },
+		"by email":    func() error { _, err := s.UsersByEmail(t.Context(), email); return err },
+		"disabled":    func() error { _, err := s.DisabledKeys(t.Context()); return err },
+		"created":     func() error { return s.CreateUser(t.Context(), newUser()) },
+	} {
+		// Nobody is unknown, or tampered with, on the way.
+		if err := read(); err != nil && !errors.Is(err, gateward.ErrUnavailable) {
+			t.Errorf("%s: got error %v, want none or %v", how, err, gateward.ErrUnavailable)
+		}
+	}
 	if err := nodes.Reshard(t.Context(), int(slot), int(slot), int(to)); err != nil {
 		t.Fatal(err)
 	}
@@ -220,4 +237,88 @@ func TestUsers_SlotMoves(t *testing.T) {
 	off = replaceUser(t, s, off, func(u *sessions.User) { u.Enabled = true })
 	denies(t, s, false, on, off)
 	signUp(t, s)
+}
+
+// halfMoved begins to move a slot between masters, with this key of it only.
+func halfMoved(t *testing.T, nodes *redistest.Cluster, slot, from, to int64, key string) {
+	t.Helper()
+	ctx, source, target := t.Context(), nodes.Clients()[from], nodes.Clients()[to]
+	_, port, err := net.SplitHostPort(target.Options().Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sourceID, targetID := source.Do(ctx, "cluster", "myid").Val(), target.Do(ctx, "cluster", "myid").Val()
+	if err := errors.Join(
+		target.Do(ctx, "cluster", "setslot", slot, "importing", sourceID).Err(),
+		source.Do(ctx, "cluster", "setslot", slot, "migrating", targetID).Err(),
+		source.Migrate(ctx, "127.0.0.1", port, key, 0, 5*time.Second).Err(),
+	); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSentinelFailover_WhileDisabling kills the master while people are being
+// disabled: whoever was told so is, and of everybody the record says what the list
+// does.
+func TestSentinelFailover_WhileDisabling(t *testing.T) {
+	t.Parallel()
+	watched := redistest.StartSentinel(t)
+	c := sentinel(watched)
+	c.NetTimeout = time.Second
+	s := open(t, c, redis.Options{})
+	var all, off []sessions.User // everybody, and those who are disabled for sure
+	var mu sync.Mutex
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var running sync.WaitGroup
+	for range 4 {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				u := newUser()
+				if s.CreateUser(ctx, u) != nil {
+					continue
+				}
+				u.Revision, u.Enabled = 1, false
+				err := s.ReplaceUser(ctx, u)
+				mu.Lock()
+				if all = append(all, u); err == nil {
+					off = append(off, u)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	more := func(what string) {
+		mu.Lock()
+		want := len(off) + 20
+		mu.Unlock()
+		eventually(t, what, func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(off) < want {
+				return errors.New("not enough yet")
+			}
+			return nil
+		})
+	}
+	more("users before")
+	watched.KillMaster()
+	more("users after")
+	cancel()
+	running.Wait()
+	denies(t, s, true, off...)
+	keys, err := s.DisabledKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		got, err := s.User(t.Context(), all[i].ID)
+		if err != nil {
+			t.Errorf("user %d of %d: %v", i, len(all), err)
+			continue
+		}
+		if denied := slices.Contains(keys, sessions.KeyOfUser(got.ID)); denied == got.Enabled {
+			t.Errorf("user %d of %d: enabled: %v, denied: %v", i, len(all), got.Enabled, denied)
+		}
+	}
 }

@@ -136,10 +136,6 @@ func (s *Store) putCommand(ctx context.Context, u, before *sessions.User, sealed
 	if err != nil {
 		return nil, err
 	}
-	var denied []byte
-	if !u.Enabled {
-		denied = joinKeys(u.Keys())
-	}
 	var goneFields, goneEmails []string
 	fields, emails := identityFields(u), s.emailNames(u)
 	if before != nil {
@@ -147,7 +143,7 @@ func (s *Store) putCommand(ctx context.Context, u, before *sessions.User, sealed
 		goneEmails = missing(s.emailNames(before), emails)
 	}
 	c := call(s.scripts.putUser, s.names.user(u.ID), value, sealed, u.ID,
-		strconv.FormatUint(u.Revision, 10), micro(u.CreatedAt), denied)
+		strconv.FormatUint(u.Revision, 10), micro(u.CreatedAt), deniedOf(u))
 	c.keys = slices.Concat(c.keys,
 		[]string{s.names.identities(), s.names.allUsers(), s.names.disabledUsers(), s.names.deniedKeys()}, goneEmails, emails)
 	c.args = append(c.args, len(goneEmails))
@@ -173,49 +169,55 @@ func (s *Store) keptUser(ctx context.Context, op, id string) (u sessions.User, s
 	return r.User, r.sealed, r.err
 }
 
-// readUsers reads users together.
+// readUsers reads users together, each as it is at the same moment.
 func (s *Store) readUsers(ctx context.Context, op string, ids []string) []readUser {
 	all := make([]readUser, len(ids))
-	reads := make([]*command, len(ids))
-	var commands []*command
-	for i, id := range ids {
-		if !isID(id) {
-			all[i].err = sessions.ErrNoUser
-			continue
+	c := call(s.scripts.readUsers, s.names.deniedKeys())
+	c.keys = append(c.keys, s.names.disabledUsers())
+	for _, id := range ids {
+		if isID(id) {
+			c.keys, c.args = append(c.keys, s.names.user(id)), append(c.args, id)
 		}
-		reads[i] = plain("HMGET", s.names.user(id), "v", "r")
-		commands = append(commands, reads[i])
 	}
-	failed := s.run(ctx, op, commands...)
+	var err error
+	if len(c.args) > 0 {
+		if err = s.run(ctx, op, c); err == nil && len(c.list()) != len(c.args) {
+			err = unavailable(op, errMalformedList)
+		}
+	}
+	kept := c.list()
 	for i, id := range ids {
-		switch c := reads[i]; {
-		case c == nil:
-		case isWrongType(c.err):
-			all[i].err = sessions.ErrTampered
-		case c.err != nil:
-			all[i].err = unavailable(op, c.err)
-		case !c.done: // another came before it
-			all[i].err = failed
+		switch {
+		case !isID(id):
+			all[i].err = sessions.ErrNoUser
+		case err != nil:
+			all[i].err = err
 		default:
-			all[i] = s.decodeUser(ctx, op, id, c)
+			fields, _ := kept[0].([]any)
+			all[i], kept = s.decodeUser(ctx, op, id, fields), kept[1:]
 		}
 	}
 	return all
 }
 
-// decodeUser returns the user that a command has read.
-func (s *Store) decodeUser(ctx context.Context, op, id string, c *command) readUser {
-	f := c.list()
-	if len(f) != 2 || f[0] == nil {
+// decodeUser returns the user that the script has read. What is denied of it has to
+// be what its record says.
+func (s *Store) decodeUser(ctx context.Context, op, id string, f []any) readUser {
+	switch {
+	case len(f) != 4:
+		return readUser{err: sessions.ErrTampered}
+	case f[0] == nil:
 		return readUser{err: sessions.ErrNoUser}
 	}
 	sealed, _ := f[0].(string)
+	denied, _ := f[2].(string)
 	u, err := s.openUser(ctx, id, sealed)
 	switch {
 	case errors.Is(err, sessions.ErrTampered):
 	case err != nil:
 		err = unavailable(op, err)
-	case u.ID != id || f[1] != strconv.FormatUint(u.Revision, 10):
+	case u.ID != id, f[1] != strconv.FormatUint(u.Revision, 10),
+		u.Enabled != (f[2] == nil), u.Enabled != (f[3] == nil), denied != string(deniedOf(&u)):
 		err = sessions.ErrTampered
 	default:
 		return readUser{u, sealed, nil}
@@ -223,17 +225,26 @@ func (s *Store) decodeUser(ctx context.Context, op, id string, c *command) readU
 	return readUser{err: err}
 }
 
-// sealUser returns what is kept of a user, bound to its id.
+// deniedOf is what is kept of what is to be denied of a user, nil if it is enabled.
+func deniedOf(u *sessions.User) []byte {
+	if u.Enabled {
+		return nil
+	}
+	return joinKeys(u.Keys())
+}
+
+// sealUser returns what is kept of a user, bound to where it is kept: another
+// installation with the same master keys can do nothing with it.
 func (s *Store) sealUser(ctx context.Context, u *sessions.User) ([]byte, error) {
 	plain, err := sessions.EncodeUser(nil, u)
 	if err != nil {
 		return nil, err
 	}
-	return (*s.sealers.Load())[0].user.Seal(ctx, nil, plain, []byte(u.ID))
+	return (*s.sealers.Load())[0].user.Seal(ctx, nil, plain, []byte(s.names.user(u.ID)))
 }
 
 func (s *Store) openUser(ctx context.Context, id, sealed string) (sessions.User, error) {
-	plain, err := s.unseal(ctx, (*sealers).ofUsers, sealed, id)
+	plain, err := s.unseal(ctx, (*sealers).ofUsers, sealed, s.names.user(id))
 	if err != nil {
 		return sessions.User{}, err
 	}

@@ -41,7 +41,7 @@ func TestUsers_LostAnswers(t *testing.T) {
 			kept := signUp(t, s)
 			e := listen(s)
 			e.wait(t, "hearing", func() bool { return e.hearing })
-			p.LoseAnswer(usersPrefix + "denied")
+			p.LoseAnswer(usersPrefix + "identities")
 			u := do(t, s, kept)
 			if p.Lost() != 1 {
 				t.Errorf("%d answers were lost, want 1", p.Lost())
@@ -61,7 +61,7 @@ func TestUsers_ReplaceSentAgain(t *testing.T) {
 	s := open(t, single(server.Addr), redis.Options{})
 	u := signUp(t, s)
 	done := false
-	addr := before(t, p.Addr, usersPrefix+"denied", 2, func() {
+	addr := before(t, p.Addr, usersPrefix+"identities", 2, func() {
 		done = true
 		now, err := s.User(t.Context(), u.ID)
 		if err != nil {
@@ -73,7 +73,7 @@ func TestUsers_ReplaceSentAgain(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	p.LoseAnswer(usersPrefix + "denied")
+	p.LoseAnswer(usersPrefix + "identities")
 	if err := open(t, single(addr), redis.Options{}).ReplaceUser(t.Context(), u); !errors.Is(err, sessions.ErrConflict) || !done {
 		t.Errorf("replace user: got error %v, want %v; disabled meanwhile: %v", err, sessions.ErrConflict, done)
 	}

@@ -9,14 +9,16 @@ package redis
 // Whose an identity is, is a field of one hash; who has an address, a sorted set
 // by creation. All users are in another such set, and those who are disabled in a
 // third; what is to be denied of these is in a hash by id. No record has to be
-// opened to deny its user.
+// opened to deny its user; but who reads a record compares it with these two, since
+// it may be an old one that somebody has put back.
 const (
 	// Keys: user identities all disabled denied, addresses that the user no longer
 	// has, and those that it has. Arguments: v, v before or "", id revision created,
 	// keys to deny or "", how many of the addresses are the first; each with their
 	// number before them: identities that the user no longer has, those that it has;
 	// channel; with their number, messages. The answer is 0 if the user is not as
-	// before, or an identity is another's.
+	// before, or an identity is another's. Should it fail on the way, since a key is
+	// not of its type, somebody is rather denied than not.
 	putUserScript = `
 local at = 7
 local function list()
@@ -40,9 +42,6 @@ if v ~= ARGV[1] then
   if ARGV[6] ~= '' then
     redis.call('HSET', KEYS[5], id, ARGV[6])
     redis.call('ZADD', KEYS[4], created, id)
-  else
-    redis.call('ZREM', KEYS[4], id)
-    redis.call('HDEL', KEYS[5], id)
   end
   for _, i in ipairs(gone) do
     if redis.call('HGET', KEYS[2], i) == id then redis.call('HDEL', KEYS[2], i) end
@@ -53,9 +52,29 @@ if v ~= ARGV[1] then
   end
   redis.call('ZADD', KEYS[3], created, id)
   redis.call('HSET', KEYS[1], 'v', ARGV[1], 'r', ARGV[4])
+  if ARGV[6] == '' then
+    redis.call('ZREM', KEYS[4], id)
+    redis.call('HDEL', KEYS[5], id)
+  end
 end
 for _, m in ipairs(messages) do redis.call('PUBLISH', channel, m) end
 return 1`
+
+	// Keys: denied disabled, users. Arguments: their ids. The answer has for each v, r,
+	// what is denied, and the place among those who are disabled; nothing for what is
+	// of another type.
+	readUsersScript = `
+local all = {}
+for j, id in ipairs(ARGV) do
+  local f = redis.pcall('HMGET', KEYS[2 + j], 'v', 'r')
+  if f.err then
+    if not string.find(f.err, 'WRONGTYPE', 1, true) then return f end
+    all[j] = {}
+  else
+    all[j] = {f[1], f[2], redis.call('HGET', KEYS[1], id), redis.call('ZSCORE', KEYS[2], id)}
+  end
+end
+return all`
 
 	// Arguments as those of indexAfter, which it answers, and what is to be denied of
 	// these users.

@@ -60,6 +60,7 @@ func userChecks() []userCheck {
 		{"UserUnknown", userUnknown},
 		{"UserOfIsNoPattern", userOfIsNoPattern},
 		{"UserCreateConflict", userCreateConflict},
+		{"UserNotUTF8", userNotUTF8},
 		{"UserCreateOneWins", func(t *testing.T, f *people) { userCreateOneWins(t, f, f.Backend) }},
 	}
 }

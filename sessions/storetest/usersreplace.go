@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/sessions"
 )
 
@@ -169,6 +170,35 @@ func userClaimOneWins(t *testing.T, f *people, all ...sessions.Users) {
 			f.kept(t, "user", users[i])
 		}
 	}
+}
+
+// userNotUTF8: a principal that could not be given back as it is, is not kept.
+func userNotUTF8(t *testing.T, f *people) {
+	u := f.signUp(t, fullUser)
+	for _, p := range []gateward.Principal{
+		{Issuer: "https://op.example.com", Subject: "ada\xff"}, {Issuer: "https://\xff", Subject: "ada"},
+	} {
+		for _, all := range [][]sessions.UserIdentity{{{Principal: p}}, {identity(), {Principal: p, Method: "oidc"}}} {
+			created := f.newUser(disabled, func(u *sessions.User) { u.Identities = all })
+			if err := f.CreateUser(t.Context(), created); err == nil {
+				t.Errorf("create user with %q: no error", p)
+			}
+			_, err := f.User(t.Context(), created.ID)
+			is(t, "user", err, sessions.ErrNoUser)
+			put := u
+			put.Identities, put.Enabled, put.Waiting = all, true, false
+			if err := f.ReplaceUser(t.Context(), put); err == nil {
+				t.Errorf("replace user with %q: no error", p)
+			}
+			for i := range all {
+				f.nobody(t, "an identity of what is not kept", all[i].Principal)
+			}
+			f.kept(t, "user", u)
+			f.deniesJust(t, u)
+		}
+	}
+	f.listed(t, sessions.UserFilter{}, u.ID)
+	f.replaced(t, u)
 }
 
 // userReplaceRevision: who read a user before it was disabled cannot enable it by
