@@ -37,6 +37,7 @@ var layers = map[string]int{
 	"methods/token":       2,
 	"methods/jwt":         2,
 	"methods/clienttoken": 2,
+	"methods/github":      2,
 	"methods/oidc":        2,
 	"sessions/file":       2,
 	"sessions/memory":     2,
@@ -49,6 +50,7 @@ var layers = map[string]int{
 	// For tests only; see forTests.
 	"internal/keyset/keysettest": 2,
 	"methods/methodtest":         2,
+	"methods/github/githubtest":  2,
 	"methods/oidc/oidctest":      2,
 	"sessions/redis/redistest":   2,
 	"sessions/storetest":         2,
@@ -59,11 +61,11 @@ var layers = map[string]int{
 // are put together by cmd/gateward and know only contracts.
 var apart = map[string][]string{
 	"extauthz": {
-		"methods/token", "methods/jwt", "methods/clienttoken", "methods/oidc", "sessions/file", "sessions/memory",
+		"methods/token", "methods/jwt", "methods/clienttoken", "methods/github", "methods/oidc", "sessions/file", "sessions/memory",
 		"sessions/redis", "loginsvc", "internal/config", "internal/keyset", "envoy",
 	},
 	"loginsvc": {
-		"methods/token", "methods/jwt", "methods/clienttoken", "methods/oidc", "sessions/file", "sessions/memory",
+		"methods/token", "methods/jwt", "methods/clienttoken", "methods/github", "methods/oidc", "sessions/file", "sessions/memory",
 		"sessions/redis", "extauthz", "internal/config", "internal/keyset", "envoy",
 	},
 	"methods":  {"internal/config", "extauthz", "loginsvc", "sessions/file", "sessions/memory", "sessions/redis", "envoy"},
@@ -90,7 +92,7 @@ var owners = map[string][]string{
 
 // forTests are the packages that only tests import.
 var forTests = []string{
-	"envoy/envoytest", "internal/keyset/keysettest", "methods/methodtest", "methods/oidc/oidctest",
+	"envoy/envoytest", "internal/keyset/keysettest", "methods/github/githubtest", "methods/methodtest", "methods/oidc/oidctest",
 	"sessions/redis/redistest", "sessions/storetest",
 }
 

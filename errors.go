@@ -58,6 +58,9 @@ type UnavailableError struct {
 	Reason string
 	// RetryAfter is after how long it may work again; zero if that is not known.
 	RetryAfter time.Duration
+	// Personal: it concerns this person only, who may have brought it about, such as
+	// a rate limit of their own. What was known before does not count for long then.
+	Personal bool
 }
 
 // Error returns the reason.

@@ -13,6 +13,7 @@ import (
 	"github.com/gateward/gateward/extauthz"
 	"github.com/gateward/gateward/extauthz/wire"
 	"github.com/gateward/gateward/methods"
+	"github.com/gateward/gateward/sessions"
 )
 
 // TestAllocations holds what a check costs in allocations, a number that does
@@ -25,7 +26,9 @@ func TestAllocations(t *testing.T) {
 	o := options(t)
 	o.Logger = slog.New(slog.DiscardHandler)
 	fake := newFake()
-	fake.table["session"] = grace()
+	fake.table["session"] = user()
+	list := &denylist{}
+	o.Denylist = list
 	e, err := extauthz.New(cfg, []methods.Authenticator{fake}, o)
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +52,12 @@ func TestAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 		var v wire.View
-		got := testing.AllocsPerRun(200, func() { e.Decide(context.Background(), &v, wire.Scan(b, &v)) })
-		if got > c.want {
-			t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.want)
+		for _, disabled := range [][]sessions.Key{nil, {sessions.KeyOfUser("somebody else")}} {
+			list.deny(disabled...)
+			got := testing.AllocsPerRun(200, func() { e.Decide(context.Background(), &v, wire.Scan(b, &v)) })
+			if got > c.want {
+				t.Errorf("%s, %d disabled: %v allocations, want at most %v", c.name, len(disabled), got, c.want)
+			}
 		}
 	}
 }

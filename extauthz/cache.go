@@ -106,14 +106,13 @@ func (c *cache) get(k *cacheKey, now instant) (*resolved, uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if i, ok := s.index[*k]; ok && now.steady-s.slots[i].began < c.ttl && now.wall < s.slots[i].ends {
-		slot := &s.slots[i]
-		if slot.session && c.stale(slot.began, now.steady) {
-			return nil, s.generation
+		// What is stale is to be asked for again, unless it has been, in vain.
+		if slot := &s.slots[i]; !slot.session || !c.stale(slot.began, now.steady) {
+			if !slot.used.Load() { // a shared cache line is written only when it must be
+				slot.used.Store(true)
+			}
+			return slot.value, s.generation
 		}
-		if !slot.used.Load() { // a shared cache line is written only when it must be
-			slot.used.Store(true)
-		}
-		return slot.value, s.generation
 	}
 	if len(s.refused)+len(s.fading) == 0 {
 		return nil, s.generation

@@ -224,3 +224,16 @@ func TestSEC_L13_ClocksThatPart(t *testing.T) {
 		t.Error("nothing is kept after the clock was set back")
 	}
 }
+
+// TestCache_StaleDoesNotHideTheRefusal: while nothing is heard, a session that
+// was asked for again in vain is not asked for on every check.
+func TestCache_StaleDoesNotHideTheRefusal(t *testing.T) {
+	t.Parallel()
+	c := newCache(Cache{Size: 64, TTL: time.Minute, NegativeTTL: 5 * time.Second, MaxStaleness: time.Second})
+	k, refused := testKey("a"), &resolved{reason: ReasonInvalidCredential}
+	c.put(&k, sessionIdentity("x"), 0, at(0))
+	c.put(&k, refused, 0, at(int64(2*time.Second)))
+	if held(c, &k, int64(3*time.Second)) != refused {
+		t.Error("the refusal is not found")
+	}
+}

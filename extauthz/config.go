@@ -38,7 +38,10 @@ type Config struct {
 	// SessionMethods are the methods of identities that sessions may have:
 	// "oidc". Rules may require them, and metrics name them.
 	SessionMethods []string
-	Cache          Cache
+	// UserIssuers are the issuers whose people log in here. While it is not known
+	// who is disabled, nobody of theirs is let in, by whatever credential.
+	UserIssuers []string
+	Cache       Cache
 	// RefuseAmbiguous answers 400 to ambiguous targets: paths.ambiguous: refuse.
 	RefuseAmbiguous bool
 	// FaultsAsErrors answers our own faults with an error response, which
@@ -82,11 +85,11 @@ type Match struct {
 }
 
 // Require is what an identity must have. An empty list requires nothing; all
-// that are not empty must be met: any of Methods, Emails, Domains and Groups,
-// each of Scopes, and When, a CEL expression, must be true.
+// that are not empty must be met: any of Methods, Emails, Domains, Groups,
+// Organizations and Teams, each of Scopes, and When, a CEL expression, must be true.
 type Require struct {
-	Methods, Emails, Domains, Groups, Scopes []string
-	When                                     string
+	Methods, Emails, Domains, Groups, Organizations, Teams, Scopes []string
+	When                                                           string
 	// MaxAuthAge is how long ago the person may have authenticated at most; zero
 	// does not matter. Whoever did so at an unknown time did so too long ago.
 	MaxAuthAge time.Duration
@@ -131,12 +134,14 @@ type Cache struct {
 	MaxStaleness time.Duration
 }
 
-// Options are the dependencies of an [Engine]. Logger, Metrics, Now and Random
-// are required.
+// Options are the dependencies of an [Engine]. All are required but Denylist.
 type Options struct {
 	Logger  *slog.Logger
 	Metrics *telemetry.Metrics
 	Now     func() time.Time
 	// Random yields decision ids.
 	Random io.Reader
+	// Denylist, unless nil, knows which users are disabled. It is asked on every
+	// check.
+	Denylist Denylist
 }

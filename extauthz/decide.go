@@ -165,6 +165,9 @@ func (e *Engine) authenticate(ctx context.Context, q *request, r *rule) decision
 	default:
 		d.who = e.identify(ctx, q, found)
 		d.reason, d.err = d.who.reason, d.who.err
+		if d.reason == ReasonIdentified {
+			d.reason, d.err = e.standing(d.who)
+		}
 	}
 	return d
 }

@@ -18,6 +18,9 @@
 // engine is a [sessions.Listener], and forgets what was revoked. The login
 // service asks it, by [Service.Identify], who sent a request.
 //
+// Who is disabled is refused on the next check, cached or not: the engine asks a
+// [Denylist] on each.
+//
 // Login, the keeping of sessions, and pages live elsewhere; configuration is
 // read by internal/config and arrives as [Config].
 package extauthz

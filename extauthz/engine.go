@@ -32,6 +32,8 @@ type Engine struct {
 	refusals       *refusals
 	login          *login // nil if nobody can log in
 	cache          *cache
+	denylist       Denylist // nil if nobody can be disabled
+	userIssuers    []string
 	flights        singleflight.Group
 	// pending bounds the verifications under way, by method; shadowing those
 	// of rules in shadow mode.
@@ -86,6 +88,8 @@ func New(cfg Config, authenticators []methods.Authenticator, o Options) (*Engine
 		refusals:       newRefusals(cfg, o),
 		login:          login,
 		cache:          newCache(cfg.Cache),
+		denylist:       o.Denylist,
+		userIssuers:    cfg.UserIssuers,
 
 		refuseAmbiguous:    cfg.RefuseAmbiguous,
 		forwardCredentials: cfg.Upstream.ForwardCredentials,

@@ -96,9 +96,7 @@ func newHeaderSet(u Upstream) (*headerSet, error) {
 	one("method", h.Method, func(id *gateward.Identity) string { return id.Method })
 	add("scopes", h.Scopes, true, func(id *gateward.Identity) []string { return id.Scopes })
 	one("issuer", h.Issuer, func(id *gateward.Identity) string { return id.Issuer })
-	// There are no user records yet, so nobody has an id: the header is only
-	// kept from being spoofed.
-	add("user_id", h.UserID, false, func(*gateward.Identity) []string { return nil })
+	one("user_id", h.UserID, func(id *gateward.Identity) string { return id.UserID })
 
 	for i, name := range u.RemoveHeaders {
 		if err := settable(name); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/gateward/gateward/extauthz/wire"
 	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/internal/credential"
+	"github.com/gateward/gateward/sessions"
 )
 
 // Bounds on waiting for a verdict on a credential.
@@ -46,6 +47,10 @@ type resolved struct {
 	// for nothing.
 	identity gateward.Identity
 	facts    admit.Facts
+	// keys are those by which the identity can be denied ([Engine.standing]);
+	// person: somebody who logs in may be behind it.
+	keys   []sessions.Key
+	person bool
 	// method is the index of the method's name; see Engine.methodNames.
 	method int
 	// headers are the fields of an OkHttpResponse that set the identity
@@ -245,6 +250,7 @@ func (e *Engine) resolve(id gateward.Identity, method int, whole bool) *resolved
 	}
 	r := &resolved{reason: ReasonIdentified, identity: id, method: method, headers: headers, metadata: meta}
 	r.facts = admit.NewFacts(&r.identity)
+	r.keys, r.person = e.deniable(&r.identity)
 	return r
 }
 

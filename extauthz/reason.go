@@ -57,10 +57,13 @@ const (
 	ReasonAuthenticationTooOld
 
 	ReasonNotAdmitted
+	ReasonUserDisabled
 	ReasonMethodNotAllowed
 	ReasonEmailNotAllowed
 	ReasonDomainNotAllowed
 	ReasonGroupNotAllowed
+	ReasonOrganizationNotAllowed
+	ReasonTeamNotAllowed
 	ReasonInsufficientScope
 	ReasonConditionFalse
 	ReasonConditionError
@@ -105,11 +108,16 @@ var explanations = [numReasons]explanation{ //nolint:gochecknoglobals // a table
 
 	ReasonAuthenticationTooOld: {"auth_too_old", OutcomeDeny, http.StatusUnauthorized, codes.Unauthenticated},
 
-	ReasonNotAdmitted:       {"not_admitted", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
-	ReasonMethodNotAllowed:  {"method_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
-	ReasonEmailNotAllowed:   {"email_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
-	ReasonDomainNotAllowed:  {"domain_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
-	ReasonGroupNotAllowed:   {"group_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonNotAdmitted:      {"not_admitted", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonUserDisabled:     {"user_disabled", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonMethodNotAllowed: {"method_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonEmailNotAllowed:  {"email_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonDomainNotAllowed: {"domain_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonGroupNotAllowed:  {"group_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+
+	ReasonOrganizationNotAllowed: {"organization_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+	ReasonTeamNotAllowed:         {"team_not_allowed", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
+
 	ReasonInsufficientScope: {"insufficient_scope", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
 	ReasonConditionFalse:    {"condition_false", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
 	ReasonConditionError:    {"condition_error", OutcomeDeny, http.StatusForbidden, codes.PermissionDenied},
@@ -162,6 +170,10 @@ func lackReason(l admit.Lack) Reason {
 		return ReasonDomainNotAllowed
 	case admit.Group:
 		return ReasonGroupNotAllowed
+	case admit.Organization:
+		return ReasonOrganizationNotAllowed
+	case admit.Team:
+		return ReasonTeamNotAllowed
 	case admit.Scope:
 		return ReasonInsufficientScope
 	case admit.None:

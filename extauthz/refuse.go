@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz/wire"
@@ -91,23 +92,43 @@ func (e *Engine) refuse(q *request, d *decision) wire.Encoded {
 
 // form returns the headers and the body that a client understands.
 func (e *Engine) form(q *request, d *decision, f *form, client browser.Client, requestID string) (headers, body []byte) {
+	by := d.notAdmittedBy()
+	p := f.problem
+	if by != nil && by.Reason != "" {
+		p.Message, p.Advice = by.Reason, by.Reason
+	}
 	switch client {
 	case browser.GRPC:
 		// The body becomes grpc-message, the HTTP status grpc-status.
 		headers, body = f.plain, append(q.scratch[:0], browser.Plain(f.problem)...)
 	case browser.Navigation:
-		detail := e.detail(q, d)
-		headers, body = f.page, browser.Page(q.scratch[:0], f.problem, requestID, detail)
+		headers, body = f.page, browser.Page(q.scratch[:0], p, requestID, e.detail(q, d, by))
 	case browser.Script, browser.WebSocket:
-		return f.script, f.json
+		if p == f.problem {
+			return f.script, f.json
+		}
+		headers, body = f.script, browser.JSON(q.scratch[:0], p)
 	}
 	q.scratch = body
 	return headers, body
 }
 
+// notAdmittedBy returns the rule by which the person may not enter at all; nil if
+// that is not why the request is refused, or not known.
+func (d *decision) notAdmittedBy() *gateward.NotAdmittedError {
+	if d.reason != ReasonNotAdmitted && d.reason != ReasonUserDisabled {
+		return nil
+	}
+	var by *gateward.NotAdmittedError
+	if !errors.As(d.err, &by) {
+		return nil
+	}
+	return by
+}
+
 // detail tells a person who is not let in who they are to us, which rule it
-// was, and how to be somebody else.
-func (e *Engine) detail(q *request, d *decision) browser.Detail {
+// was, and where to do something about it, or else how to be somebody else.
+func (e *Engine) detail(q *request, d *decision, by *gateward.NotAdmittedError) browser.Detail {
 	if d.who == nil || d.who.reason != ReasonIdentified && d.who.reason != ReasonNotAdmitted {
 		return browser.Detail{}
 	}
@@ -115,9 +136,12 @@ func (e *Engine) detail(q *request, d *decision) browser.Detail {
 	x := browser.Detail{Account: cmp.Or(id.Email, id.Name, id.Subject), Rule: d.rule.name}
 	if d.reason == ReasonNotAdmitted { // by no rule of ours
 		x.Rule = ""
-		var by *gateward.NotAdmittedError
-		if errors.As(d.err, &by) {
-			x.Rule = by.Rule
+	}
+	if by != nil {
+		x.Rule = by.Rule
+		if u, err := url.Parse(by.URL); err == nil && u.Scheme == "https" && browser.IsLink(by.URL) {
+			x.LinkText, x.LinkURL = "Continue at "+u.Host, by.URL
+			return x
 		}
 	}
 	if explanations[d.reason].status == http.StatusForbidden {

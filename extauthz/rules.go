@@ -250,7 +250,10 @@ func (c *ruleCompiler) requirements(key string, r *rule, in *Require) {
 			})
 		}
 	}
-	req, err := admit.Compile(admit.Config{Methods: in.Methods, Emails: in.Emails, Domains: in.Domains, Groups: in.Groups, Scopes: in.Scopes})
+	req, err := admit.Compile(admit.Config{
+		Methods: in.Methods, Emails: in.Emails, Domains: in.Domains,
+		Groups: in.Groups, Organizations: in.Organizations, Teams: in.Teams, Scopes: in.Scopes,
+	})
 	if err != nil {
 		c.errs = append(c.errs, prefixed(key, err)...)
 	} else {
@@ -266,7 +269,7 @@ func (c *ruleCompiler) requirements(key string, r *rule, in *Require) {
 }
 
 func (r *Require) empty() bool {
-	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Scopes) == 0 && r.When == "" && r.MaxAuthAge == 0
+	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Organizations)+len(r.Teams)+len(r.Scopes) == 0 && r.When == "" && r.MaxAuthAge == 0
 }
 
 // prefixed puts key before the keys of the configuration errors in err.

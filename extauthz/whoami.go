@@ -17,7 +17,8 @@ import (
 // unless an expression looks at them, are asked of the method again. Errors wrap
 // [gateward.ErrNoCredential], [gateward.ErrInvalidCredential],
 // [gateward.ErrNotAdmitted] (the identity may then be there all the same, to be
-// told who is not admitted) or [gateward.ErrUnavailable].
+// told who is not admitted; who is disabled is not by
+// [gateward.RuleUserDisabled]) or [gateward.ErrUnavailable].
 //
 // Identify is for the login service, which must not believe identity headers.
 func (e *Engine) Identify(ctx context.Context, authorization, cookies [][]byte) (gateward.Identity, gateward.Scheme, error) {
@@ -35,21 +36,24 @@ func (e *Engine) Identify(ctx context.Context, authorization, cookies [][]byte) 
 	if r == nil || r.reason == ReasonIdentified && !e.expressions {
 		r = e.verify(ctx, q, &flight{e: e, key: key, generation: generation, whole: !e.expressions, credential: credentialOf(found)})
 	}
-	if r.reason == ReasonIdentified {
-		return r.identity, found.Scheme, nil
+	reason, err := r.reason, r.err
+	if reason == ReasonIdentified {
+		if reason, err = e.standing(r); reason == ReasonIdentified {
+			return r.identity, found.Scheme, nil
+		}
 	}
-	return r.identity, found.Scheme, identifyError(r)
+	return r.identity, found.Scheme, identifyError(reason, err)
 }
 
 // identifyError says whose fault it is that there is no identity.
-func identifyError(r *resolved) error {
+func identifyError(reason Reason, err error) error {
 	switch {
-	case r.reason == ReasonNotAdmitted:
-		return fmt.Errorf("extauthz: identify: %w", r.err)
-	case r.reason.Outcome() == OutcomeDeny:
-		return fmt.Errorf("extauthz: identify: %w: %s", gateward.ErrInvalidCredential, r.err.Error())
+	case reason == ReasonNotAdmitted, reason == ReasonUserDisabled:
+		return fmt.Errorf("extauthz: identify: %w", err)
+	case reason.Outcome() == OutcomeDeny:
+		return fmt.Errorf("extauthz: identify: %w: %s", gateward.ErrInvalidCredential, err.Error())
 	}
 	// What else the error may be is not for the caller: on a fault of ours
 	// nobody is to lose a cookie.
-	return fmt.Errorf("extauthz: identify: %s: %w: %s", r.reason, gateward.ErrUnavailable, r.err.Error())
+	return fmt.Errorf("extauthz: identify: %s: %w: %s", reason, gateward.ErrUnavailable, err.Error())
 }

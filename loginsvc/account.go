@@ -57,12 +57,16 @@ func (s *Service) accountPage(x *exchange) {
 	}
 	id := &current.Identity
 	v := page.Account{
-		Name: id.Name, Email: id.Email, Picture: id.Metadata[pictureMetadata],
-		Provider: id.Provider, Notice: accountNotice(x.r.URL.Query().Get("done")),
+		Name: id.Name, Email: shownEmail(id), Picture: id.Metadata[pictureMetadata],
+		Provider: id.Provider, Notice: accountNotice(done(x)),
 		LogoutURL: s.link("/auth/logout"), Now: x.now,
 	}
 	if l := s.loginOfSession(id); l != nil {
 		v.Provider = l.DisplayName()
+	}
+	if err := s.completeAccount(x.r.Context(), &current, &v); err != nil {
+		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
+		return
 	}
 	if next := s.endSessionURL(x, &current); next != "" {
 		v.FormOrigins = []string{next}
@@ -75,6 +79,9 @@ func (s *Service) accountPage(x *exchange) {
 		line := page.Session{
 			ID: session.ID, Current: here, Device: page.DeviceName(session.UserAgent), Address: session.Address,
 			CreatedAt: session.CreatedAt, LastSeenAt: session.LastSeenAt, ExpiresAt: session.Deadline(),
+		}
+		if len(v.Identities) > 1 {
+			line.Provider = s.providerName(session.Identity.Method, session.Identity.Provider)
 		}
 		if !here { // which is what logging out is for
 			line.RevokeURL = s.link(accountPath + "/sessions/" + url.PathEscape(session.ID) + "/revoke")
@@ -93,6 +100,16 @@ func (s *Service) formPage(x *exchange, d page.Document) {
 	s.page(x, http.StatusOK, d)
 }
 
+// done is what the form on the page before has done. Another site's link says
+// nothing about that.
+func done(x *exchange) string {
+	switch x.r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return ""
+	}
+	return x.r.URL.Query().Get("done")
+}
+
 // accountNotice is what the account page says first.
 func accountNotice(done string) page.Notice {
 	switch done {
@@ -104,7 +121,7 @@ func accountNotice(done string) page.Notice {
 	return page.Notice{}
 }
 
-// sessionsOf lists the live sessions of a principal, at most limit of them.
+// sessionsOf lists the live sessions of a person, at most limit of them.
 func (s *Service) sessionsOf(ctx context.Context, id *gateward.Identity, limit int) ([]sessions.Session, error) {
 	f, ok := ownSessions(id)
 	if !ok {
@@ -147,7 +164,7 @@ func (s *Service) revokeOwn(x *exchange) {
 	if !ok {
 		return
 	}
-	if _, err := s.end(x, causeAccount, session.ID); err != nil {
+	if _, err := s.endHere(x, causeAccount, session.ID); err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
 	}
@@ -181,25 +198,41 @@ func (s *Service) revokeOthers(x *exchange) {
 	s.redirect(x, http.StatusSeeOther, s.link(accountPath+"?done=others"))
 }
 
-// endOthers deletes the sessions of current's principal but itself, and returns
-// how many. It goes on until the list is empty of others.
+// endOthers deletes the sessions of current's person but itself, also those that
+// belong to no user, and returns how many.
 func (s *Service) endOthers(ctx context.Context, current *sessions.Session) (n int, err error) {
-	for {
-		all, err := s.sessionsOf(ctx, &current.Identity, maxListed)
+	for _, own := range [...]func(*gateward.Identity) (sessions.Filter, bool){ownSessions, ownPrincipal} {
+		f, ok := own(&current.Identity)
+		if !ok {
+			continue
+		}
+		more, err := s.endChosen(ctx, f, func(o *sessions.Session) bool { return o.ID != current.ID })
+		n += more
 		if err != nil {
 			return n, err
 		}
-		before := n
-		for i := range all {
-			if all[i].ID == current.ID {
+	}
+	return n, nil
+}
+
+// endChosen deletes those of the sessions that f selects which chosen names, and
+// returns how many.
+func (s *Service) endChosen(ctx context.Context, f sessions.Filter, chosen func(*sessions.Session) bool) (n int, err error) {
+	for token := ""; ; {
+		p, err := s.store.List(ctx, f, maxListed, token)
+		if err != nil {
+			return n, err
+		}
+		for i := range p.Sessions {
+			if !chosen(&p.Sessions[i]) {
 				continue
 			}
-			if err := s.store.Delete(ctx, all[i].ID); err != nil {
+			if err := s.store.Delete(ctx, p.Sessions[i].ID); err != nil {
 				return n, err
 			}
 			n++
 		}
-		if n == before || len(all) < maxListed {
+		if token = p.Next; token == "" {
 			return n, nil
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gateward/gateward/internal/browser"
 	"github.com/gateward/gateward/loginsvc/page"
@@ -85,7 +87,15 @@ type failure struct {
 	// title and text are for people; "" are the status's own.
 	title, text   string
 	account, rule string
-	actions       []page.Action
+	// noSession: nobody is logged in, as in [page.Error].
+	noSession bool
+	// reason and reasonURL say more to people, as in [page.Error].
+	reason, reasonURL string
+	actions           []page.Action
+	// retryAfter is after how long it may work again; zero is not known.
+	retryAfter time.Duration
+	// waiting: the page is the one for who has to wait for an administrator.
+	waiting bool
 	// err is for the log alone; the failure is logged where there is one.
 	err error
 }
@@ -99,16 +109,23 @@ func (s *Service) refuse(x *exchange, f failure) {
 	if f.title != "" {
 		p.Title, p.Advice = f.title, f.text
 	}
-	if p.Status == http.StatusServiceUnavailable {
+	switch {
+	case f.retryAfter > 0:
+		x.w.Header().Set("Retry-After", strconv.Itoa(seconds(f.retryAfter)))
+	case p.Status == http.StatusServiceUnavailable:
 		x.w.Header().Set("Retry-After", retryAfter)
 	}
 	if f.err != nil {
 		s.logFailure(x, p.Status, f.err)
 	}
-	if x.client == browser.Navigation {
+	switch {
+	case x.client == browser.Navigation && f.waiting:
+		s.page(x, p.Status, s.pages.Waiting(page.Waiting{Account: f.account, NoSession: f.noSession, RequestID: x.requestID, Actions: f.actions}))
+		return
+	case x.client == browser.Navigation:
 		s.page(x, p.Status, s.pages.Error(page.Error{
-			Status: p.Status, Title: p.Title, Text: p.Advice,
-			Account: f.account, Rule: f.rule, RequestID: x.requestID, Actions: f.actions,
+			Status: p.Status, Title: p.Title, Text: p.Advice, Reason: f.reason, ReasonURL: f.reasonURL,
+			Account: f.account, NoSession: f.noSession, Rule: f.rule, RequestID: x.requestID, Actions: f.actions,
 		}))
 		return
 	}

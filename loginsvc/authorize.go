@@ -17,8 +17,11 @@ func (s *Service) authorize(x *exchange) {
 		s.unknownProvider(x, "authorize")
 		return
 	}
-	if embedded(x.r.Header) {
+	if embedded(x.r.Header) { // and does not count, or any site could use up its visitors' logins
 		s.refuse(x, failure{status: http.StatusForbidden, message: "authorize: a login begins in a window of its own"})
+		return
+	}
+	if s.flooded(x, l, stepAuthorize) {
 		return
 	}
 	query, err := url.ParseQuery(x.r.URL.RawQuery)
@@ -34,7 +37,7 @@ func (s *Service) authorize(x *exchange) {
 			a.Old = append(a.Old, id)
 		}
 	}
-	a.Others = len(s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies)) > 0
+	a.Others = len(s.cookies.ClearOthers(x.r, s.cfg.AcceptCookies)) > 0 || len(s.cfg.AcceptCookies) > 0 && hidesStrict(x.r.Header)
 	if err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
@@ -42,10 +45,10 @@ func (s *Service) authorize(x *exchange) {
 	address, err := l.AuthCodeURL(ctx, a.contract())
 	if err != nil {
 		s.loginFailed(x, l, resultUnavailable, err)
-		s.refuse(x, failure{
+		s.refuse(x, explained(failure{
 			status: http.StatusServiceUnavailable, message: "authorize: failed get provider",
 			title: "The login is not available", text: unavailableText, actions: s.againActions(w),
-		})
+		}, err))
 		return
 	}
 	cookie, err := s.seal(ctx, &a)
@@ -69,6 +72,19 @@ func (s *Service) authorize(x *exchange) {
 	s.json(x, http.StatusOK, struct {
 		AuthorizeURL string `json:"authorizeUrl"`
 	}{address})
+}
+
+// hidesStrict reports whether the browser may have cookies that are Strict and do
+// not come along with this request: another site led here, or an old browser, or
+// one on plain HTTP, does not say who did. So the session that our own cookie would
+// name, if that is Strict, is not known at either end of such a login: the new
+// session takes its place in the browser, and it ends in its own time.
+func hidesStrict(h http.Header) bool {
+	switch h.Get("Sec-Fetch-Site") {
+	case "same-origin", "same-site", "none":
+		return false
+	}
+	return true
 }
 
 // embedded reports whether a page of somebody else's asks from within: by a

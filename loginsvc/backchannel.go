@@ -90,42 +90,29 @@ func (s *Service) backChannel(x *exchange) {
 
 // endNamed ends what a logout token names, and notes it for logins under way. A
 // token with both names means the session of that sid; of the subject's others
-// it may mean those of which no sid is known.
+// it may mean those of which no sid is known. What fails of this keeps nothing else
+// of it from being done.
 func (s *Service) endNamed(ctx context.Context, l methods.Login, token methods.LogoutToken) (n int, err error) {
-	if err := s.noteEnd(ctx, loginPath(l.Method(), l.Name()), token); err != nil {
-		return 0, err
-	}
+	noted := s.noteEnd(ctx, loginPath(l.Method(), l.Name()), token)
 	f := sessions.Filter{Method: l.Method(), Provider: l.Name(), SID: token.SID}
 	if token.SID == "" {
 		f.Principal = token.Principal
 	}
-	if n, err = s.store.DeleteWhere(ctx, f); err != nil || token.SID == "" || token.Subject == "" {
+	n, err = s.store.DeleteWhere(ctx, f)
+	err = errors.Join(noted, err)
+	if token.SID == "" || token.Subject == "" {
 		return n, err
 	}
 	f.SID, f.Principal = "", token.Principal
-	for next := ""; ; {
-		p, err := s.store.List(ctx, f, maxListed, next)
-		if err != nil {
-			return n, err
-		}
-		for i := range p.Sessions {
-			if p.Sessions[i].Tokens.SID != "" {
-				continue
-			}
-			if err := s.store.Delete(ctx, p.Sessions[i].ID); err != nil {
-				return n, err
-			}
-			n++
-		}
-		if next = p.Next; next == "" {
-			return n, nil
-		}
-	}
+	more, unnamed := s.endChosen(ctx, f, func(o *sessions.Session) bool { return o.Tokens.SID == "" })
+	return n + more, errors.Join(err, unnamed)
 }
 
 // frontChannel ends the session that the provider's logout page, in this
 // browser, names by its sid. The cookie is left: it names nothing any longer,
-// and whoever calls this is not known.
+// and whoever calls this is not known. That is also why the end is noted for logins
+// under way only as often as this address may come: a note is a write, whether
+// there is such a session or not.
 func (s *Service) frontChannel(x *exchange) {
 	l := s.loginOf(x)
 	if l == nil {
@@ -153,7 +140,11 @@ func (s *Service) frontChannel(x *exchange) {
 		s.refuse(x, failure{status: http.StatusBadRequest, message: message})
 		return
 	}
+	note := s.roomForNote(x, l)
 	s.endAt(x, l, causeFrontChannel, func(ctx context.Context) (int, error) {
+		if note {
+			return s.endNamed(ctx, l, methods.LogoutToken{SID: sid[0]})
+		}
 		return s.store.DeleteWhere(ctx, sessions.Filter{Method: l.Method(), Provider: l.Name(), SID: sid[0]})
 	})
 }
@@ -169,11 +160,13 @@ func (s *Service) endAt(x *exchange, l methods.Login, cause string, end func(con
 		more, err = end(ctx)
 		n += more
 	}
+	if err == nil || n > 0 {
+		s.ended(x, cause, n, nil, slog.String("auth_method", l.Method()), slog.String("provider", l.Name()))
+	}
 	if err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
 	}
-	s.ended(x, cause, n, nil, slog.String("auth_method", l.Method()), slog.String("provider", l.Name()))
 	s.json(x, http.StatusOK, empty{})
 }
 

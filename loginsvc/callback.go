@@ -21,14 +21,22 @@ const (
 )
 
 // callback finishes an attempt. In this order, so that whatever is refused has
-// cost and left behind nothing: the parameters, this browser's cookie for the
-// state, the provider that it is pinned to, its age, a place, for which it may have
-// to wait (places.go); then the state is used up, once on all replicas and whatever
-// the answer is; then the provider is asked; then the session begins.
+// cost and left behind nothing: how often this address comes (flood.go), the
+// parameters, this browser's cookie for the state, the provider that it is pinned
+// to, its age, a place, for which it may have to wait (places.go); then the state is used up, once on all replicas and whatever
+// the answer is; then the provider is asked; then whether the person may enter
+// (signup.go); then the session begins.
 func (s *Service) callback(x *exchange) {
 	l := s.loginOf(x)
 	if l == nil {
 		s.unknownProvider(x, "callback")
+		return
+	}
+	if embedded(x.r.Header) && len(s.cookies.States(x.r)) == 0 { // does not count, as in authorize
+		s.refuse(x, failure{status: http.StatusForbidden, message: "callback: failed to get state"})
+		return
+	}
+	if s.flooded(x, l, stepCallback) {
 		return
 	}
 	p, ok := answerOf(x.r.URL.RawQuery)
@@ -111,16 +119,37 @@ func (s *Service) redeem(x *exchange, l methods.Login, a *attempt, p providerAns
 		s.unavailable(x, l, a, err)
 		return
 	}
-	session, token, err := s.begin(ctx, x, a, identity, tokens)
+	session, token, err := s.enter(ctx, x, l, a, &identity, tokens)
 	switch {
 	case errors.Is(err, errEnded):
 		s.forget(x, id)
 		s.refuseEnded(x, l, a, err)
+	case errors.Is(err, gateward.ErrNotAdmitted) && !errors.Is(err, gateward.ErrUnavailable):
+		s.forget(x, id)
+		s.refuseIdentity(x, l, a, &identity, err)
 	case err != nil:
 		s.unavailable(x, l, a, err)
 	default:
 		s.welcome(x, l, a, &session, token)
 	}
+}
+
+// enter begins the session of a person whom the provider has admitted, if all
+// others do: the rules for everybody, then what is recorded of the person. What
+// admission refuses leaves no record.
+func (s *Service) enter(ctx context.Context, x *exchange, l methods.Login, a *attempt, id *gateward.Identity, t gateward.Tokens) (sessions.Session, gateward.Secret, error) {
+	if s.admission != nil {
+		if err := s.admission.Admit(id); err != nil {
+			return sessions.Session{}, gateward.Secret{}, err
+		}
+	}
+	user, err := s.signUp(ctx, l, id)
+	if err != nil {
+		return sessions.Session{}, gateward.Secret{}, err
+	}
+	known := *id
+	known.UserID, known.ConfirmedAt = user.ID, s.now().UTC().Truncate(time.Microsecond)
+	return s.begin(ctx, x, a, known, t)
 }
 
 // welcome gives the browser its new session, and sends it where it wanted to go.

@@ -122,7 +122,7 @@ func TestSEC_P04_SubjectsWithoutIssuer(t *testing.T) {
 		ID: sessions.IDOf(key), Key: key, CreatedAt: w.now(), LastSeenAt: w.now(), ExpiresAt: w.now().Add(time.Hour),
 		Identity: gateward.Identity{Principal: gateward.Principal{Subject: "ci"}, Method: "github"},
 	}
-	if err := w.store.Backend.Create(t.Context(), session); err != nil {
+	if err := w.store.keeper.Create(t.Context(), session); err != nil {
 		t.Fatal(err)
 	}
 	program := w.visitor() // ci, by the method token

@@ -11,12 +11,15 @@ import (
 )
 
 // A provider may end a session while the login that it belongs to is still under
-// way: its logout token then finds nothing to delete. So the end is marked before
+// way: its logout then finds nothing to delete. So the end is marked before
 // anything is deleted, and every login asks, once its session is kept, whether
-// something that it belongs to has been ended since its callback came. Whichever
-// of the two is later finds the other.
+// something that it belongs to has been ended. Whichever of the two is later finds
+// the other.
 //
-// Whoever logs in again after a logout has an older mark, and is not taken for
+// A provider's session that has ended does not begin again: a mark of its sid counts
+// for as long as it is remembered, also for a login whose code was made before the
+// logout and whose callback came after it. A mark of a person counts only if it is
+// not older than the callback: whoever logs in again after a logout is not taken for
 // one who was logged out. Both times are by the clocks of our replicas: which was
 // first is known as exactly as those agree.
 
@@ -24,7 +27,7 @@ import (
 var errEnded = errors.New("loginsvc: the provider ended the session before it began")
 
 // noteEnd marks what a logout token of a provider names, for as long as a login
-// that is under way can ask.
+// whose callback has come can ask. All of it is tried.
 func (s *Service) noteEnd(ctx context.Context, login string, token methods.LogoutToken) error {
 	var names []string
 	if token.SID != "" {
@@ -38,32 +41,34 @@ func (s *Service) noteEnd(ctx context.Context, login string, token methods.Logou
 		names = append(names, noteOfNoSID(login, token.Principal))
 	}
 	now := s.now()
+	var errs []error
 	for _, name := range names {
-		if err := s.store.Mark(ctx, name, now, now.Add(exchangeTimeout+clockSkew)); err != nil {
-			return err
-		}
+		errs = append(errs, s.store.Mark(ctx, name, now, now.Add(exchangeTimeout+clockSkew)))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// endedSince reports whether the provider has ended the new session, or what it
-// belongs to, since the callback came, or at the same time.
+// endedSince reports whether the provider has ended the new session, or, since the
+// callback came or at the same time, what it belongs to.
 func (s *Service) endedSince(ctx context.Context, login string, session *sessions.Session, since time.Time) (bool, error) {
-	names := []string{noteOfAll(login, session.Identity.Principal), noteOfNoSID(login, session.Identity.Principal)}
-	if sid := session.Tokens.SID; sid != "" {
-		names[1] = noteOfSID(login, sid)
+	all, one := noteOfAll(login, session.Identity.Principal), noteOfNoSID(login, session.Identity.Principal)
+	known := session.Tokens.SID != ""
+	if known {
+		one = noteOfSID(login, session.Tokens.SID)
+	}
+	at, err := s.store.Marked(ctx, one)
+	if err != nil {
+		return false, err
+	}
+	if known && !at.IsZero() {
+		return true, nil
 	}
 	since = since.Truncate(time.Microsecond) // as marks are
-	for _, name := range names {
-		at, err := s.store.Marked(ctx, name)
-		if err != nil {
-			return false, err
-		}
-		if !at.Before(since) {
-			return true, nil
-		}
+	if !at.Before(since) {
+		return true, nil
 	}
-	return false, nil
+	at, err = s.store.Marked(ctx, all)
+	return err == nil && !at.Before(since), err
 }
 
 // noteOfSID is about the provider's session of that sid, noteOfAll about all

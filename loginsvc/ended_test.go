@@ -171,7 +171,8 @@ func TestSEC_D23_SessionsWithoutSID(t *testing.T) {
 }
 
 // The token is used up when the sessions are deleted, and the provider comes only
-// once: a fault that passes, and a provider that hangs up, change nothing.
+// once: a fault that passes, and a provider that hangs up, change nothing. What
+// cannot be noted is ended all the same.
 func TestSEC_D23_DeletesInTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -210,10 +211,134 @@ func TestSEC_D23_DeletesInTheEnd(t *testing.T) {
 				provider := w.visitor()
 				provider.ctx = ctx
 				a := post(provider, revokeAddress, form, url.Values{"logout_token": {"sub=ada jti=1"}}.Encode())
-				if a.StatusCode != tt.status || len(w.sessions()) != tt.sessions {
-					t.Errorf("got %d, %d sessions, want %d, %d", a.StatusCode, len(w.sessions()), tt.status, tt.sessions)
+				left := tt.sessions
+				if failing == "mark" {
+					left = 0
+				}
+				if a.StatusCode != tt.status || len(w.sessions()) != left || w.metrics.revocations["back_channel"] != 1-left {
+					t.Errorf("got %d, %d sessions, want %d, %d; counted %v", a.StatusCode, len(w.sessions()), tt.status, left, w.metrics.revocations)
 				}
 			})
 		}
+	}
+}
+
+// One kind of sessions that cannot be ended does not save the other.
+func TestSEC_D23_EndsWhatItCan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	none := ""
+	w.google.sid = &none
+	w.visitor().logIn(w.google, "")
+	w.store.before = func(_ context.Context, operation, sid string) error {
+		if operation == "delete where" && sid != "" || operation == "mark" {
+			return fmt.Errorf("test: %w", gateward.ErrUnavailable)
+		}
+		return nil
+	}
+	if status := w.logoutBy("sid=sid-ada sub=ada jti=1"); status != http.StatusServiceUnavailable || len(w.sessions()) != 0 {
+		t.Errorf("got %d, %d sessions", status, len(w.sessions()))
+	}
+}
+
+// A provider's session that has ended does not begin again, whenever its code was
+// made and whatever the clocks of the replicas say; once the end is forgotten, no
+// login of before it is under way.
+func TestSEC_D23_EndedSIDStaysEnded(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name         string
+		passes, slow time.Duration // until the callback; how far the other replica is behind
+		lives        bool
+	}{
+		{name: "a moment before the callback", passes: time.Millisecond},
+		{name: "a minute before the callback", passes: time.Minute},
+		{name: "by a replica that is behind", passes: time.Second, slow: 59 * time.Second},
+		{name: "forgotten", passes: 81 * time.Second, lives: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			v := w.visitor()
+			code, state := w.google.code(v.authorize(w.google, ""))
+			w.pass(time.Second)
+			now := w.options.Now
+			w.options.Now = func() time.Time { return now().Add(-tt.slow) }
+			if status := w.logoutBy("sid=sid-ada jti=1"); status != http.StatusOK {
+				t.Fatalf("the logout: got %d", status)
+			}
+			w.pass(tt.passes)
+			a := v.open(w.google.callback(code, state))
+			if lives := len(w.sessions()) == 1; lives != tt.lives || lives != (a.StatusCode == http.StatusSeeOther) {
+				t.Errorf("got %d, %d sessions", a.StatusCode, len(w.sessions()))
+			}
+		})
+	}
+}
+
+// frontLogout is the provider's logout page in somebody's browser, at an address.
+func (w *world) frontLogout(sid, address string) *answer {
+	w.t.Helper()
+	v := w.visitor()
+	v.headers.Set("X-Forwarded-For", address)
+	return v.fetch(http.MethodGet, revokeAddress+"?"+url.Values{"iss": {w.google.issuer()}, "sid": {sid}}.Encode(), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Dest", "iframe")
+}
+
+// What the back channel finds of logins under way the front channel finds, too.
+func TestSEC_D23_FrontChannelLogoutDuringLogin(t *testing.T) {
+	t.Parallel()
+	for _, during := range []bool{true, false} {
+		w := newWorld(t)
+		w.google.front = true
+		v := w.visitor()
+		code, state := w.google.code(v.authorize(w.google, ""))
+		logout := func() {
+			w.pass(time.Second)
+			if a := w.frontLogout("sid-ada", "203.0.113.7"); a.StatusCode != http.StatusOK {
+				t.Errorf("the logout: got %d %s", a.StatusCode, a.body)
+			}
+			w.pass(time.Second)
+		}
+		if during {
+			w.google.during = logout
+		} else {
+			logout()
+		}
+		if a := v.open(w.google.callback(code, state)); a.StatusCode != http.StatusBadRequest || len(w.sessions()) != 0 {
+			t.Errorf("during the callback %v: got %d, %d sessions", during, a.StatusCode, len(w.sessions()))
+		}
+	}
+}
+
+// Anybody can ask for a front-channel logout: one address has only so many notes
+// written, and what it names is deleted all the same.
+func TestSEC_D23_L12_FrontChannelNotesAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, limited)
+	w.google.front = true
+	w.visitor().logIn(w.google, "")
+	notes := 0
+	w.store.before = func(_ context.Context, operation, _ string) error {
+		if operation == "mark" {
+			notes++
+		}
+		return nil
+	}
+	for i := range 100 {
+		if a := w.frontLogout(fmt.Sprint("none-", i), "198.51.100.9"); a.StatusCode != http.StatusOK {
+			t.Fatalf("got %d %s", a.StatusCode, a.body)
+		}
+	}
+	if notes != 30 {
+		t.Errorf("%d notes, want 30", notes)
+	}
+	if w.frontLogout("sid-ada", "198.51.100.9"); len(w.sessions()) != 0 || notes != 30 {
+		t.Errorf("%d sessions, %d notes", len(w.sessions()), notes)
+	}
+	if w.frontLogout("none", "198.51.100.10"); notes != 31 {
+		t.Error("another address has no room either")
+	}
+	if a := w.as("ada"); a.token() == "" {
+		t.Error("logouts count as logins")
 	}
 }

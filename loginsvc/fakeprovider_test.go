@@ -32,6 +32,8 @@ type provider struct {
 	exchanges atomic.Int64
 	attempts  []methods.Attempt
 	front     bool
+	// authority is what the addresses that it is believed end with; "" is none.
+	authority string
 	// sid is the session's at the provider, "sid-" and the subject if nil.
 	sid *string
 	// during is called in the middle of an exchange; change, on its identity.
@@ -125,6 +127,10 @@ func (p *provider) EndSessionURL(context.Context, gateward.Tokens) (string, erro
 	return p.endpoint, p.endErr
 }
 
+func (p *provider) Authoritative(email string) bool {
+	return p.authority != "" && strings.HasSuffix(email, p.authority)
+}
+
 func (p *provider) FrontChannel() (bool, string) { return p.front, p.issuer() }
 
 // VerifyLogoutToken understands "sid=… sub=… jti=…".
@@ -143,6 +149,8 @@ func (p *provider) VerifyLogoutToken(_ context.Context, raw gateward.Secret) (me
 }
 
 var _ methods.Login = (*provider)(nil)
+
+var _ methods.EmailAuthority = (*provider)(nil)
 
 var _ methods.EndSessionURLer = (*provider)(nil)
 

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +52,7 @@ func newWorld(t testing.TB, change ...func(*world)) *world {
 	w := &world{t: t, clock: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC), metrics: &metrics{}, logs: &bytes.Buffer{}}
 	kept := memory.New(memory.Options{Now: w.now, Random: rand.Reader, GracePeriod: 30 * time.Minute})
 	t.Cleanup(func() { _ = kept.Close() })
-	w.store = &watchedStore{Backend: kept}
+	w.store = &watchedStore{keeper: kept}
 	w.google, w.corp = newProvider(w, "google", "Google"), newProvider(w, "corp", "Example Corp")
 	public, err := url.Parse(publicURL)
 	if err != nil {
@@ -63,7 +62,7 @@ func newWorld(t testing.TB, change ...func(*world)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admins, err := admit.CompileAdmins(admit.AdminsConfig{Subjects: []string{"token:boss"}})
+	admins, err := admit.CompilePeople(admit.PeopleConfig{Subjects: []string{"token:boss"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +72,7 @@ func newWorld(t testing.TB, change ...func(*world)) *world {
 	}
 	w.config = loginsvc.Config{
 		PublicURL: public, TokenLifetime: 24 * time.Hour, IdleTimeout: time.Hour, StateLifetime: 10 * time.Minute,
-		EnabledMethods: []string{"token", "oidc"}, StartedAt: w.clock.Add(-time.Hour),
+		EnabledMethods: []string{"token", "oidc"}, StartedAt: w.clock.Add(-time.Hour), RedirectsPerMinute: 3,
 	}
 	w.options = loginsvc.Options{
 		Logger:  slog.New(slog.NewJSONHandler(&locked{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -119,7 +118,7 @@ func (w *world) pass(d time.Duration) {
 // sessions returns all live sessions.
 func (w *world) sessions() []sessions.Session {
 	w.t.Helper()
-	p, err := w.store.Backend.List(w.t.Context(), sessions.Filter{}, 1000, "")
+	p, err := w.store.keeper.List(w.t.Context(), sessions.Filter{}, 1000, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -167,97 +166,6 @@ func (m *metrics) last() string {
 		return ""
 	}
 	return m.logins[len(m.logins)-1]
-}
-
-// A watchedStore counts what is written, and can be down.
-type watchedStore struct {
-	sessions.Backend
-	writes atomic.Int64
-	down   atomic.Bool
-	// before is called before an operation, "create", "delete", "delete where",
-	// "use", "mark" or "marked", unless nil. An error takes its place.
-	before func(ctx context.Context, operation, name string) error
-}
-
-func (s *watchedStore) begin(ctx context.Context, operation, name string) error {
-	if operation != "marked" {
-		s.writes.Add(1)
-	}
-	if err := s.fault(); err != nil || s.before == nil {
-		return err
-	}
-	return s.before(ctx, operation, name)
-}
-
-func (s *watchedStore) fault() error {
-	if s.down.Load() {
-		return fmt.Errorf("test: store is down: %w", gateward.ErrUnavailable)
-	}
-	return nil
-}
-
-func (s *watchedStore) Create(ctx context.Context, v sessions.Session) error {
-	if err := s.begin(ctx, "create", v.ID); err != nil {
-		return err
-	}
-	return s.Backend.Create(ctx, v)
-}
-
-func (s *watchedStore) Get(ctx context.Context, id string) (sessions.Session, error) {
-	if err := s.fault(); err != nil {
-		return sessions.Session{}, err
-	}
-	return s.Backend.Get(ctx, id)
-}
-
-func (s *watchedStore) Expire(ctx context.Context, id string, at time.Time) error {
-	s.writes.Add(1)
-	if err := s.fault(); err != nil {
-		return err
-	}
-	return s.Backend.Expire(ctx, id, at)
-}
-
-func (s *watchedStore) Delete(ctx context.Context, id string) error {
-	if err := s.begin(ctx, "delete", id); err != nil {
-		return err
-	}
-	return s.Backend.Delete(ctx, id)
-}
-
-func (s *watchedStore) DeleteWhere(ctx context.Context, f sessions.Filter) (int, error) {
-	if err := s.begin(ctx, "delete where", f.SID); err != nil {
-		return 0, err
-	}
-	return s.Backend.DeleteWhere(ctx, f)
-}
-
-func (s *watchedStore) List(ctx context.Context, f sessions.Filter, limit int, token string) (sessions.Page, error) {
-	if err := s.fault(); err != nil {
-		return sessions.Page{}, err
-	}
-	return s.Backend.List(ctx, f, limit, token)
-}
-
-func (s *watchedStore) Use(ctx context.Context, name string, until time.Time) (bool, error) {
-	if err := s.begin(ctx, "use", name); err != nil {
-		return false, err
-	}
-	return s.Backend.Use(ctx, name, until)
-}
-
-func (s *watchedStore) Mark(ctx context.Context, name string, at, until time.Time) error {
-	if err := s.begin(ctx, "mark", name); err != nil {
-		return err
-	}
-	return s.Backend.Mark(ctx, name, at, until)
-}
-
-func (s *watchedStore) Marked(ctx context.Context, name string) (time.Time, error) {
-	if err := s.begin(ctx, "marked", name); err != nil {
-		return time.Time{}, err
-	}
-	return s.Backend.Marked(ctx, name)
 }
 
 // An identifier does what the check path does, for sessions and two static

@@ -21,7 +21,7 @@ func FuzzService(f *testing.F) {
 		"/auth/login?rd=/x&max_age=1", "/auth/login?rd=//evil.example&logged_out=1", "/auth/v1/method/oidc/google/authorize?rd=https://a.example.net/%0d%0a",
 		"/auth/v1/method/oidc/google/callback?code=a&state=b&iss=c", "/auth/v1/method/oidc/google/callback?code=a&code=b", "/auth/v1/method/oidc/google/revoke?iss=a&sid=b",
 		"/auth/v1/tokens/%2f?limit=-1&pageToken=%00", "/auth/v1/self/expire?expiresAt=2020-01-01T00:00:00Z", "/auth/logout?rd=https:evil.example", "/auth/%2e%2e//x",
-		"/auth/account/sessions/x/revoke",
+		"/auth/account/sessions/x/revoke", "/auth/account/sessions/revoke-all", "/auth/v1/tokens?user=x", "/auth/v1/users?email=%00&limit=1", "/auth/v1/users/%2f",
 	} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			f.Add(method, target, "__Host-gateward_client_token=x; __Host-gateward_client_state_bounces=9.x", "logout_token=a")

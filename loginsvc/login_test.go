@@ -89,8 +89,8 @@ func TestSEC_D21_NoRedirectLoop(t *testing.T) {
 			}
 			w.pass(time.Second)
 		}
-		if n != 5 {
-			t.Errorf("logged in %v: stopped after %d redirects, want 5", loggedIn, n)
+		if n != 3 {
+			t.Errorf("logged in %v: stopped after %d redirects, want 3", loggedIn, n)
 		}
 		if a := v.open("/auth/login?rd=/x"); !strings.Contains(a.body, "The login does not hold") {
 			t.Errorf("the page does not say why: %s", a.body)

@@ -12,7 +12,8 @@ import (
 // store write and the provider asked. So only so many callbacks of a provider are
 // under way at once. Who comes beyond that waits a little for a place, in which
 // time nothing is written; and one client address can have a part of the places
-// only, so that it cannot keep everybody else out.
+// only, so that it cannot keep everybody else out. Nor can a few together: where too
+// many wait, those give way of whom there are most.
 
 const (
 	// maxExchanges bounds the callbacks of one provider under way, and
@@ -42,8 +43,10 @@ type places struct {
 // A waiter is a callback that waits for a place.
 type waiter struct {
 	address string
-	// placed is closed once the waiter has its place, and is not in the queue.
-	placed chan struct{}
+	// done is closed once the waiter is not in the queue any longer; before that
+	// placed is set if it has its place.
+	done   chan struct{}
+	placed bool
 }
 
 func newPlaces() *places {
@@ -53,7 +56,7 @@ func newPlaces() *places {
 // enter takes a place for a callback from this address, and returns how to give
 // it back, which is to be called once. Where there is none it waits, until
 // placeTimeout or the end of ctx; false: there was none in that time, or too many
-// wait already.
+// wait.
 func (p *places) enter(ctx context.Context, address string) (leave func(), ok bool) {
 	leave = func() { p.leave(address) }
 	p.mu.Lock()
@@ -62,11 +65,11 @@ func (p *places) enter(ctx context.Context, address string) (leave func(), ok bo
 		p.mu.Unlock()
 		return leave, true
 	}
-	if len(p.waiting) >= maxWaiting || p.queued[address] >= maxWaitingOfAddress {
+	if p.queued[address] >= maxWaitingOfAddress || len(p.waiting) >= maxWaiting && !p.displace(address) {
 		p.mu.Unlock()
 		return nil, false
 	}
-	w := &waiter{address: address, placed: make(chan struct{})}
+	w := &waiter{address: address, done: make(chan struct{})}
 	p.waiting = append(p.waiting, w)
 	p.queued[address]++
 	p.mu.Unlock()
@@ -74,18 +77,40 @@ func (p *places) enter(ctx context.Context, address string) (leave func(), ok bo
 	ctx, cancel := context.WithTimeout(ctx, placeTimeout)
 	defer cancel()
 	select {
-	case <-w.placed:
-		return leave, true
+	case <-w.done:
 	case <-ctx.Done():
+		p.giveUp(w)
 	}
+	if !w.placed {
+		return nil, false
+	}
+	return leave, true
+}
+
+// giveUp takes w out of the queue, unless it was at the last moment.
+func (p *places) giveUp(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.Index(p.waiting, w)
-	if i < 0 { // placed at the last moment
-		return leave, true
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.dequeue(i)
 	}
-	p.dequeue(i)
-	return nil, false
+}
+
+// displace sends away the last waiter of the address that has most of them, if it
+// has at least two more than address: so the one who comes does not have more than
+// those who go, and nobody is sent away in turns.
+func (p *places) displace(address string) bool {
+	last, most := -1, p.queued[address]+2
+	for i, w := range p.waiting {
+		if n := p.queued[w.address]; n >= most {
+			last, most = i, n
+		}
+	}
+	if last < 0 {
+		return false
+	}
+	p.dequeue(last)
+	return true
 }
 
 // leave gives a place back, and on to who waits.
@@ -96,9 +121,9 @@ func (p *places) leave(address string) {
 	decrease(p.held, address)
 	if i := p.next(); i >= 0 {
 		w := p.waiting[i]
-		p.dequeue(i)
+		w.placed = true
 		p.take(w.address)
-		close(w.placed)
+		p.dequeue(i)
 	}
 }
 
@@ -125,6 +150,7 @@ func (p *places) take(address string) {
 
 func (p *places) dequeue(i int) {
 	decrease(p.queued, p.waiting[i].address)
+	close(p.waiting[i].done)
 	p.waiting = slices.Delete(p.waiting, i, i+1)
 }
 

@@ -212,23 +212,57 @@ func TestSEC_D26_OneAddressDoesNotKeepOthersOut(t *testing.T) {
 	}
 }
 
-// The queue has an end: 256 of a provider.
+// The queue has an end: 256 of a provider. Beyond that an address takes the places of
+// those that have more, until they have as many.
 func TestSEC_D26_TheQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)
 		c.fill()
-		var status []int
-		for i := range 5 {
-			status = c.come(64, fmt.Sprintf("198.51.100.%d", 100+i))
+		var status [5][]int
+		for i := range status {
+			status[i] = c.come(64, fmt.Sprintf("198.51.100.%d", 100+i))
 		}
-		if n := count(status, http.StatusServiceUnavailable); n != 64 {
-			t.Errorf("%d of the last 64 refused at once, want all", n)
+		var waiting []int
+		for i := range status {
+			waiting = append(waiting, 64-count(status[i], http.StatusServiceUnavailable))
+		}
+		if !slices.Equal(waiting, []int{52, 51, 51, 51, 51}) {
+			t.Errorf("%v wait, want 256, shared evenly", waiting)
+		}
+		if writes := c.w.store.writes.Load(); writes != 32 {
+			t.Errorf("%d writes, want those of who has a place", writes)
 		}
 		close(c.release)
 		c.all.Wait()
 		if n := len(c.w.sessions()); n != 32+256 {
 			t.Errorf("%d sessions, want 288", n)
+		}
+	})
+}
+
+// Four networks that take all the places, and fill the queue, do not keep out a
+// person from elsewhere, who comes next.
+func TestSEC_D26_FewAddressesDoNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		for _, n := range []int{8, 64} {
+			for i := range 4 {
+				c.come(n, fmt.Sprintf("2001:db8:0:%x::1", i))
+			}
+		}
+		person := c.come(1, "203.0.113.7")
+		c.release <- struct{}{} // one leaves
+		synctest.Wait()
+		if n := c.begun.Load(); n != 33 || person[0] != 0 {
+			t.Errorf("%d have been at the provider, want 33; the person got %d", n, person[0])
+		}
+		time.Sleep(4 * time.Second) // by the clock of the bubble: all others give up
+		close(c.release)
+		c.all.Wait()
+		if person[0] != http.StatusSeeOther {
+			t.Errorf("got %d", person[0])
 		}
 	})
 }
@@ -295,7 +329,7 @@ func TestSEC_D26_ForgedTokensOfALoginWriteNothing(t *testing.T) {
 	if a := v.open(w.google.callback(code, state)); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("got %d", a.StatusCode)
 	}
-	if n := w.store.writes.Load(); n != 2 {
-		t.Errorf("%d writes, want those of the attempt and the session", n)
+	if n := w.store.writes.Load(); n != 3 {
+		t.Errorf("%d writes, want those of the attempt, the user and the session", n)
 	}
 }

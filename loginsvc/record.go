@@ -1,6 +1,7 @@
 package loginsvc
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
@@ -16,6 +17,9 @@ const (
 	resultSuccess     = "success"
 	resultDenied      = "denied"       // the person, or the provider, said no
 	resultNotAdmitted = "not_admitted" // known, and kept out by a rule
+	resultWaiting     = "waiting"      // known, and not enabled yet
+	resultDisabled    = "disabled"     // known, and disabled
+	resultLimited     = "limited"      // too often from one address
 	resultInvalid     = "invalid"      // what came back is no good
 	resultReplayed    = "replayed"     // the state was used before
 	resultLate        = "late"         // the attempt was over
@@ -27,12 +31,17 @@ const (
 	causeLogout       = "logout"
 	causeAccount      = "account"
 	causeAPI          = "api"
+	causeAdmin        = "admin"    // an administrator, one or many
+	causeDisabled     = "disabled" // with the user
 	causeBackChannel  = "back_channel"
 	causeFrontChannel = "front_channel"
 )
 
 // maxLogged bounds the text of an error in the log, in bytes.
 const maxLogged = 512
+
+// label names a provider in metrics.
+func label(l methods.Login) string { return cmp.Or(l.Name(), l.Method()) }
 
 func (s *Service) loginAttrs(x *exchange, l methods.Login) []slog.Attr {
 	return append(s.attrs(x), slog.String("auth_method", l.Method()), slog.String("provider", l.Name()))
@@ -47,14 +56,14 @@ func (s *Service) attrs(x *exchange) []slog.Attr {
 
 // loginSucceeded counts and logs a login.
 func (s *Service) loginSucceeded(x *exchange, l methods.Login, session *sessions.Session) {
-	s.metrics.Login(l.Name(), resultSuccess)
+	s.metrics.Login(label(l), resultSuccess)
 	attrs := append(s.loginAttrs(x, l), slog.String("outcome", "allow"), slog.String("reason", resultSuccess))
 	s.log.LogAttrs(x.r.Context(), slog.LevelInfo, "login", append(attrs, sessionAttrs(session)...)...)
 }
 
 // loginFailed counts and logs a login that did not come to a session.
 func (s *Service) loginFailed(x *exchange, l methods.Login, result string, err error) {
-	s.metrics.Login(l.Name(), result)
+	s.metrics.Login(label(l), result)
 	level, outcome := slog.LevelInfo, "deny"
 	if result == resultUnavailable {
 		level, outcome = slog.LevelError, "fault"
@@ -87,9 +96,12 @@ func (s *Service) logFailure(x *exchange, status int, err error) {
 }
 
 func sessionAttrs(session *sessions.Session) []slog.Attr {
+	return append([]slog.Attr{slog.String("session_id", session.ID)}, personAttrs(&session.Identity)...)
+}
+
+func personAttrs(id *gateward.Identity) []slog.Attr {
 	return []slog.Attr{
-		slog.String("session_id", session.ID), slog.String("issuer", session.Identity.Issuer),
-		slog.String("subject_hash", subjectHash(session.Identity.Principal)),
+		slog.String("issuer", id.Issuer), slog.String("subject_hash", subjectHash(id.Principal)), slog.String("user_id", id.UserID),
 	}
 }
 

@@ -43,7 +43,11 @@ func (s *Service) callbackFailure(message string, a *attempt) failure {
 // refuseCallback answers a callback that is no good: 400.
 func (s *Service) refuseCallback(x *exchange, l methods.Login, result, message string, a *attempt) {
 	s.loginFailed(x, l, result, errRefused)
-	s.refuse(x, s.callbackFailure(message, a))
+	f := s.callbackFailure(message, a)
+	if a == nil && len(s.cookies.States(x.r)) == 0 && len(s.presented(x)) == 0 { // nor any other cookie of ours
+		f.reason = s.lostCookie(x, "").text
+	}
+	s.refuse(x, f)
 }
 
 // refuseProviderError answers a callback that brings an error. Its description
@@ -81,33 +85,64 @@ func knownError(code string) string {
 // refuseIdentity answers a person who is known and may not enter: 403, and a
 // way to come back as somebody else.
 func (s *Service) refuseIdentity(x *exchange, l methods.Login, a *attempt, id *gateward.Identity, err error) {
-	s.loginFailed(x, l, resultNotAdmitted, err)
-	f := failure{
+	f := explained(failure{
 		status: http.StatusForbidden, message: "callback: account is not admitted",
 		title: "This account does not have access",
 		text:  "You have logged in, but this account may not enter. If you have another one, use that; otherwise please ask the people who run this site.",
 
-		account: accountName(id),
+		account: accountName(id), noSession: true,
+	}, err)
+	result := resultNotAdmitted
+	switch f.rule {
+	case gateward.RuleUserWaiting:
+		result = resultWaiting
+	case gateward.RuleUserDisabled:
+		result = resultDisabled
 	}
-	var refused *gateward.NotAdmittedError
-	if errors.As(err, &refused) {
-		f.rule = refused.Rule
-	}
+	s.loginFailed(x, l, result, err)
 	again := wishOfAttempt(a)
 	again.prompt = "select_account"
 	f.actions = append([]page.Action{{Label: "Use another account", URL: s.authorizeLink(l, again)}}, s.startAction()...)
 	s.refuse(x, f)
 }
 
+// explained is f with what err says to the person: which rule, why, what to do, and
+// when to come again.
+func explained(f failure, err error) failure {
+	var refused *gateward.NotAdmittedError
+	if errors.As(err, &refused) {
+		f.rule, f.reason, f.reasonURL = refused.Rule, refused.Reason, refused.URL
+		switch refused.Rule {
+		case gateward.RuleUserWaiting:
+			f.waiting, f.message = true, "account is waiting for an administrator to enable it"
+		case gateward.RuleUserDisabled:
+			f.message, f.title = "account is disabled", "This account has been disabled"
+			f.text = "An administrator has disabled this account. If you think that it should not be, please ask the people who run this site."
+		case gateward.RuleSignUp:
+			f.message, f.title = "nobody new may enter", "This account is not known here"
+			f.text = "You have logged in, but this site takes in nobody new. If you have another account, use that; otherwise please ask the people who run this site."
+		}
+	}
+	var away *gateward.UnavailableError
+	if errors.As(err, &away) {
+		f.reason, f.retryAfter = away.Reason, away.RetryAfter
+	}
+	if f.reason != "" {
+		f.message = f.reason
+	}
+	return f
+}
+
 // unavailable answers a login that cannot be finished for a fault of ours or
 // the provider's: 503, and every cookie stays.
 func (s *Service) unavailable(x *exchange, l methods.Login, a *attempt, err error) {
 	s.loginFailed(x, l, resultUnavailable, err)
-	s.refuse(x, failure{
+	f := explained(failure{
 		status: http.StatusServiceUnavailable, message: "callback: service is temporarily unavailable",
 		title: "The login could not be finished", text: unavailableText,
 		actions: s.againActions(wishOfAttempt(a)),
-	})
+	}, err)
+	s.refuse(x, f)
 }
 
 // busy answers a callback for which there is no room at the moment: 503. Nothing
@@ -139,9 +174,18 @@ func (s *Service) goOn(x *exchange, to string) {
 	}))
 }
 
+// shownEmail is an address for people to read, who must not take somebody for the
+// person whose address it is.
+func shownEmail(id *gateward.Identity) string {
+	if id.Email == "" || id.EmailVerified {
+		return id.Email
+	}
+	return id.Email + " (not verified)"
+}
+
 // accountName says who a person is, to that person.
 func accountName(id *gateward.Identity) string {
-	for _, name := range []string{id.Email, id.Name} {
+	for _, name := range []string{shownEmail(id), id.Name} {
 		if name != "" {
 			return name
 		}

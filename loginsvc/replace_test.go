@@ -273,3 +273,23 @@ func TestSEC_G06_StrictFormerCookiesGoWithTheLogin(t *testing.T) {
 		})
 	}
 }
+
+// A browser shows no Strict cookies to a login that another site led to, and an old
+// one does not say who did: whatever may be there goes.
+func TestSEC_G06_HiddenFormerCookiesGoWithTheLogin(t *testing.T) {
+	t.Parallel()
+	const former = "flipt_client_token"
+	for site, want := range map[string]bool{"cross-site": true, "": true, "same-site": false, "same-origin": false, "none": false} {
+		for _, accepted := range [][]string{{former}, nil} {
+			w := newWorld(t)
+			w.config.AcceptCookies = accepted
+			w.start()
+			v := w.visitor()
+			v.headers["Sec-Fetch-Site"], v.headers["Sec-Fetch-Dest"] = oneOrNone(site), []string{"document"}
+			a := v.logIn(w.google, "")
+			if got := a.cookie(former) != nil; got != (want && accepted != nil) {
+				t.Errorf("from %q, accepted %v: removed %v", site, accepted, got)
+			}
+		}
+	}
+}

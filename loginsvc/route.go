@@ -33,15 +33,22 @@ func routes() []route {
 		at("/auth/login", get((*Service).loginPage)),
 		at("/auth/account", get((*Service).accountPage)),
 		at("/auth/account/sessions/revoke-others", post((*Service).revokeOthers)),
+		at("/auth/account/sessions/revoke-all", post((*Service).revokeAll)),
 		at("/auth/account/sessions/*/revoke", post((*Service).revokeOwn)),
 		at("/auth/logout", both((*Service).logoutPage, (*Service).logout)),
 		at("/auth/v1/method", get((*Service).methods)),
 		at("/auth/v1/self", get((*Service).self)),
 		at("/auth/v1/self/expire", map[string]handler{http.MethodPut: (*Service).expireSelf}),
 		at("/auth/v1/self/revoke", map[string]handler{http.MethodDelete: (*Service).revokeSelf}),
-		at("/auth/v1/tokens", get((*Service).listTokens)),
+		at("/auth/v1/tokens", map[string]handler{
+			http.MethodGet: (*Service).listTokens, http.MethodDelete: (*Service).deleteTokens,
+		}),
 		at("/auth/v1/tokens/*", map[string]handler{
 			http.MethodGet: (*Service).getToken, http.MethodDelete: (*Service).deleteToken,
+		}),
+		at("/auth/v1/users", get((*Service).listUsers)),
+		at("/auth/v1/users/*", map[string]handler{
+			http.MethodGet: (*Service).getUser, http.MethodPatch: (*Service).patchUser,
 		}),
 	}
 	for _, under := range []string{"/auth/v1/method/oidc/*", "/auth/v1/method/github"} {
@@ -51,7 +58,7 @@ func routes() []route {
 	}
 	revoke := at("/auth/v1/method/oidc/*/revoke", both((*Service).frontChannel, (*Service).backChannel))
 	revoke.onlyGET = true
-	return append(all, revoke)
+	return append(append(all, revoke), adminRoutes()...)
 }
 
 // route finds who answers.

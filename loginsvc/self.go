@@ -105,16 +105,26 @@ func (s *Service) revokeSelf(x *exchange) {
 // "". Only the store can make it fail: whether the provider answers does not
 // matter (OpenID Connect RP-Initiated Logout 1.0, §2).
 func (s *Service) end(x *exchange, cause, id string) (next string, err error) {
+	session, err := s.endHere(x, cause, id)
+	if err != nil || session == nil {
+		return "", err
+	}
+	return s.endSessionURL(x, session), nil
+}
+
+// endHere deletes a session, and asks no provider. It returns the session as it
+// was, or nil if there was none, or none that could be read.
+func (s *Service) endHere(x *exchange, cause, id string) (*sessions.Session, error) {
 	session, err := s.store.Get(x.r.Context(), id)
 	missing := errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrTampered)
 	if err != nil && !missing {
-		return "", err
+		return nil, err
 	}
 	if err := s.store.Delete(x.r.Context(), id); err != nil || missing {
-		return "", err
+		return nil, err
 	}
 	s.ended(x, cause, 1, &session)
-	return s.endSessionURL(x, &session), nil
+	return &session, nil
 }
 
 // endSessionTimeout bounds how long a logout waits for the provider's address.

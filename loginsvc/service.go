@@ -44,7 +44,30 @@ type Config struct {
 	// StartedAt is when static tokens count as created: the start of the
 	// process. Zero leaves their times out.
 	StartedAt time.Time
+
+	// SignUp says who may enter for the first time: SignUpOpen, which "" is too,
+	// SignUpApproval or SignUpClosed. Administrators may in any case.
+	SignUp string
+	// LinkAccounts makes one user of identities with the same verified address, where
+	// each provider is a [methods.EmailAuthority] for it.
+	LinkAccounts bool
+	// LoginsPerMinute bounds how often one client address may begin, and finish,
+	// logins with each provider; 0 is no bound.
+	LoginsPerMinute int
+	// RedirectsPerMinute bounds how often the login page sends one browser straight
+	// on; 0 is no bound.
+	RedirectsPerMinute int
 }
+
+// The values of [Config.SignUp].
+const (
+	// SignUpOpen: everybody who is admitted.
+	SignUpOpen = "open"
+	// SignUpApproval: everybody, once an administrator has enabled them.
+	SignUpApproval = "approval"
+	// SignUpClosed: nobody new.
+	SignUpClosed = "closed"
+)
 
 // A Store is what the service needs of a [sessions.Backend].
 type Store interface {
@@ -52,6 +75,16 @@ type Store interface {
 	sessions.Registry
 	sessions.Once
 	sessions.Marks
+	sessions.Leaser
+	sessions.Users
+}
+
+// An Admission knows which identities may enter at all, by whichever provider. It
+// makes no I/O. Safe for concurrent use.
+type Admission interface {
+	// Admit returns nil, or an error that wraps [gateward.ErrNotAdmitted], a
+	// [*gateward.NotAdmittedError] where a rule can be named.
+	Admit(id *gateward.Identity) error
 }
 
 // An Identifier tells whose request it is, by the same extraction, methods and
@@ -69,14 +102,17 @@ type Identifier interface {
 // Metrics counts. Labels are from fixed sets and configured names.
 type Metrics interface {
 	// Login counts a login that came to an end. The result is "success",
-	// "denied", "not_admitted", "invalid", "replayed", "late" or "unavailable".
+	// "denied", "not_admitted", "waiting", "disabled", "invalid", "replayed", "late",
+	// "limited" or "unavailable". The provider is the method's name where that has
+	// only one.
 	Login(provider, result string)
 	// Revocations counts n sessions that were ended. The cause is "logout",
-	// "account", "api", "back_channel" or "front_channel".
+	// "account", "api", "admin", "disabled", "back_channel" or "front_channel".
 	Revocations(cause string, n int)
 }
 
-// Options are what the service works with. All are needed, but for Admins.
+// Options are what the service works with. All are needed, but for Admission and
+// Admins.
 type Options struct {
 	Logger  *slog.Logger
 	Metrics Metrics
@@ -94,14 +130,17 @@ type Options struct {
 	ClientIP      browser.ClientIP
 	Pages         *page.Pages
 
-	// Admins may see and end everybody's sessions; nil: nobody may.
-	Admins *admit.Admins
+	// Admission is asked beside each provider; nil: everybody is admitted.
+	Admission Admission
+	// Admins may see and end everybody's sessions, and disable users; nil: nobody
+	// may.
+	Admins *admit.People
 	// Logins are the providers, in the order in which they are offered.
 	Logins []methods.Login
 }
 
 // A Service answers everything below /auth. It keeps nothing from one request to
-// the next, so that a reload makes a new one. Safe for concurrent use.
+// the next but how much is going on, so that a reload makes a new one. Safe for concurrent use.
 type Service struct {
 	cfg        Config
 	log        *slog.Logger
@@ -115,7 +154,8 @@ type Service struct {
 	targets    *browser.ReturnTargets
 	clientIP   browser.ClientIP
 	pages      *page.Pages
-	admins     *admit.Admins
+	admission  Admission
+	admins     *admit.People
 
 	logins []methods.Login
 	byPath map[string]methods.Login // "oidc/google", "github"
@@ -124,6 +164,8 @@ type Service struct {
 	routes []route
 	// places bound the callbacks under way, by provider as in byPath.
 	places map[string]*places
+	// limit bounds how often a client address comes; nil is no bound.
+	limit *limiter
 	// methodList is the body of GET /auth/v1/method.
 	methodList any
 }
@@ -134,7 +176,7 @@ func New(cfg Config, o Options) (*Service, error) {
 		cfg: cfg, log: o.Logger, metrics: o.Metrics, now: o.Now, random: o.Random,
 		store: o.Store, identifier: o.Identifier, sealer: o.Attempts,
 		cookies: o.Cookies, targets: o.ReturnTargets, clientIP: o.ClientIP, pages: o.Pages,
-		admins: o.Admins, logins: slices.Clone(o.Logins), byPath: map[string]methods.Login{},
+		admission: o.Admission, admins: o.Admins, limit: newLimiter(cfg.LoginsPerMinute), logins: slices.Clone(o.Logins), byPath: map[string]methods.Login{},
 		places: map[string]*places{},
 		own:    []string{browser.OriginOf(cfg.PublicURL)}, routes: routes(),
 	}
@@ -170,6 +212,7 @@ func (s *Service) complete() error {
 		{"PublicURL with an origin", s.own[0] != ""},
 		{"TokenLifetime above zero", s.cfg.TokenLifetime > 0},
 		{"StateLifetime above zero", s.cfg.StateLifetime > 0},
+		{"SignUp open, approval or closed", slices.Contains([]string{"", SignUpOpen, SignUpApproval, SignUpClosed}, s.cfg.SignUp)},
 		{"Logger", s.log != nil},
 		{"Metrics", s.metrics != nil},
 		{"Now", s.now != nil},
@@ -188,7 +231,8 @@ func (s *Service) complete() error {
 	return errors.Join(errs...)
 }
 
-// maxBody bounds the body of any request; only logout tokens and forms have one.
+// maxBody bounds the body of any request; only logout tokens, forms and
+// changes of users have one.
 const maxBody = 64 << 10
 
 // An exchange is one request on its way to its answer.

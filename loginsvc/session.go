@@ -55,7 +55,10 @@ func (s *Service) begin(ctx context.Context, x *exchange, a *attempt, id gatewar
 }
 
 // replaceOld ends the sessions that this browser had, unless the new one is over
-// already: then it returns [errEnded].
+// already: then it returns [errEnded], or [gateward.ErrNotAdmitted] if the user was
+// disabled meanwhile. Whoever disables a user does so first, and then ends the
+// sessions; here the session is kept first, and then the user is looked at. So
+// whichever of the two is later finds the other.
 func (s *Service) replaceOld(ctx context.Context, x *exchange, a *attempt, session *sessions.Session) error {
 	ended, err := s.endedSince(ctx, a.Login, session, x.now)
 	if err != nil {
@@ -63,6 +66,13 @@ func (s *Service) replaceOld(ctx context.Context, x *exchange, a *attempt, sessi
 	}
 	if ended {
 		return errEnded
+	}
+	user, err := s.store.User(ctx, session.Identity.UserID)
+	if err != nil {
+		return fmt.Errorf("loginsvc: look for the user: %w", err)
+	}
+	if err := mayEnter(&user); err != nil {
+		return err
 	}
 	old := s.presented(x)
 	for _, id := range a.Old {
@@ -145,7 +155,7 @@ func (s *Service) caller(x *exchange) (caller, bool) {
 		s.refuseCaller(x, scheme, &id, err)
 		return caller{}, false
 	}
-	c := caller{identity: id, scheme: scheme, admin: s.admins.Is(&id)}
+	c := caller{identity: id, scheme: scheme, admin: s.admins.Has(&id)}
 	if c.ambient() && !s.sameOrigin(x) {
 		s.refuseOrigin(x)
 		return caller{}, false
@@ -182,7 +192,7 @@ func (s *Service) refuseCaller(x *exchange, scheme gateward.Scheme, id *gateward
 	h := x.w.Header()
 	switch {
 	case errors.Is(err, gateward.ErrUnavailable):
-		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
+		s.refuse(x, explained(failure{status: http.StatusServiceUnavailable, err: err}, err))
 	case errors.Is(err, gateward.ErrNoCredential):
 		h.Set("WWW-Authenticate", string(browser.Challenge(nil, realm, browser.NoCredential, nil)))
 		s.refuse(x, failure{status: http.StatusUnauthorized, actions: s.loginActions()})
@@ -193,18 +203,26 @@ func (s *Service) refuseCaller(x *exchange, scheme gateward.Scheme, id *gateward
 		}
 		s.refuse(x, failure{status: http.StatusUnauthorized, actions: s.loginActions()})
 	case errors.Is(err, gateward.ErrNotAdmitted):
-		f := failure{status: http.StatusForbidden, account: accountName(id), actions: []page.Action{
+		f := explained(failure{status: http.StatusForbidden}, err)
+		f.account, f.actions = accountName(id), []page.Action{
 			{Label: "Use another account", URL: s.loginLink(wish{prompt: "select_account"})},
 			{Label: "Log out", URL: s.link("/auth/logout")},
-		}}
-		var refused *gateward.NotAdmittedError
-		if errors.As(err, &refused) {
-			f.rule = refused.Rule
 		}
 		s.refuse(x, f)
 	default: // ours, and nothing is said about it
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 	}
+}
+
+// adminCaller is caller for what only administrators may do: 403 for everybody
+// else.
+func (s *Service) adminCaller(x *exchange) (caller, bool) {
+	c, ok := s.caller(x)
+	if ok && !c.admin {
+		s.refuse(x, failure{status: http.StatusForbidden, message: "administrators only", account: accountName(&c.identity)})
+		return caller{}, false
+	}
+	return c, ok
 }
 
 // loginActions are the way out for who is not logged in.

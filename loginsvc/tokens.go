@@ -20,9 +20,18 @@ const (
 	maxSessionID = 64
 )
 
-// ownSessions selects the sessions of id's principal, and reports whether there
-// can be any. Without an issuer a subject is unique only within its method.
+// ownSessions selects the sessions of id's user, by whichever of its identities;
+// without a user those of its principal. It reports whether there can be any.
 func ownSessions(id *gateward.Identity) (sessions.Filter, bool) {
+	if id.UserID != "" {
+		return sessions.Filter{UserID: id.UserID}, true
+	}
+	return ownPrincipal(id)
+}
+
+// ownPrincipal selects the sessions of id's principal, and reports whether there
+// can be any. Without an issuer a subject is unique only within its method.
+func ownPrincipal(id *gateward.Identity) (sessions.Filter, bool) {
 	f := sessions.Filter{Principal: id.Principal}
 	if id.Issuer == "" {
 		f.Method = id.Method
@@ -35,12 +44,18 @@ func (c *caller) owns(session *sessions.Session) bool {
 	if c.admin {
 		return true
 	}
-	f, ok := ownSessions(&c.identity)
-	return ok && f.Selects(session)
+	for _, own := range [...]func(*gateward.Identity) (sessions.Filter, bool){ownSessions, ownPrincipal} {
+		if f, ok := own(&c.identity); ok && f.Selects(session) {
+			return true
+		}
+	}
+	return false
 }
 
 // listTokens lists the caller's sessions, or everybody's for administrators,
-// the oldest first. It names them by ids that nobody can present.
+// the oldest first. It names them by ids that nobody can present. They can be
+// asked for by method and by subject, as in [Service.deleteTokens], and by
+// administrators also by user. By subject a page may have less than it could.
 func (s *Service) listTokens(x *exchange) {
 	c, ok := s.caller(x)
 	if !ok {
@@ -51,7 +66,19 @@ func (s *Service) listTokens(x *exchange) {
 	if !c.admin {
 		f, some = ownSessions(&c.identity)
 	}
+	if id := q.Get("user"); id != "" {
+		if f.UserID != id && !c.admin {
+			some = false
+		}
+		f.UserID = id
+	}
 	method, problem := methodOf(q)
+	var keep func(*sessions.Session) bool
+	if subject := q.Get("subject"); subject != "" && problem == "" {
+		sel := selection{Filter: sessions.Filter{Method: method}}
+		problem = sel.set("subject", subject, q)
+		method, f.Provider, keep = sel.Method, sel.Provider, sel.ofSubject
+	}
 	if problem != "" {
 		s.refuse(x, failure{status: http.StatusBadRequest, message: problem})
 		return
@@ -75,7 +102,10 @@ func (s *Service) listTokens(x *exchange) {
 		s.json(x, http.StatusOK, list)
 		return
 	}
-	p, err := s.store.List(x.r.Context(), f, limit, q.Get("pageToken"))
+	p, err := scan(func(limit int, token string) ([]sessions.Session, string, error) {
+		part, err := s.store.List(x.r.Context(), f, limit, token)
+		return part.Sessions, part.Next, err
+	}, limit, q.Get("pageToken"), keep)
 	switch {
 	case errors.Is(err, sessions.ErrBadPage):
 		s.refuse(x, failure{status: http.StatusBadRequest, message: `parsing field "pageToken": not a token of a page`})
@@ -84,10 +114,10 @@ func (s *Service) listTokens(x *exchange) {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
 	}
-	for i := range p.Sessions {
-		list.Authentications = append(list.Authentications, authenticationOf(&p.Sessions[i]))
+	for i := range p.found {
+		list.Authentications = append(list.Authentications, authenticationOf(&p.found[i]))
 	}
-	list.NextPageToken = p.Next
+	list.NextPageToken = p.next
 	s.json(x, http.StatusOK, list)
 }
 
@@ -145,7 +175,7 @@ func (s *Service) deleteToken(x *exchange) {
 		}
 		id = session.ID
 	}
-	if _, err := s.end(x, causeAPI, id); err != nil {
+	if _, err := s.endHere(x, causeAPI, id); err != nil {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
 	}

@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/sessions"
 )
 
 // People see and end their own sessions, administrators everybody's.
@@ -126,5 +130,88 @@ func TestTokens_Pages(t *testing.T) {
 	}
 	if a := v.fetch(http.MethodGet, "/auth/v1/tokens?expired=true&limit=1000"); strings.Count(a.body, `"id"`) != 32 {
 		t.Errorf("expired ones, asked for: %d", strings.Count(a.body, `"id"`))
+	}
+}
+
+func TestTokens_BySubject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sixSessions(w)
+	ids := map[string]string{} // to the name
+	for _, s := range w.sessions() {
+		ids[s.ID] = s.UserAgent
+	}
+	for _, tt := range []struct {
+		query, want string // "400" for a refusal
+	}{
+		{"subject=oidc/google:1", "a f"},
+		{"subject=oidc/google:1&limit=1", "a f"},
+		{"subject=oidc/corp:1", "b"},
+		{"subject=github:101", "c"},
+		{"subject=oidc%2Ftenants%3Ax%3Ay%2Fz", "e"},
+		{"subject=oidc/google:2&user=eve", "d"},
+		{"subject=oidc/google:2&user=ada", ""},
+		{"subject=github:101&method=METHOD_GITHUB", "c"},
+		{"subject=oidc/nobody:1", ""},
+		{"subject=github:101&method=METHOD_OIDC", "400"},
+		{"subject=1", "400"},
+		{"subject=oidc:1", "400"},
+	} {
+		var got []string
+		for token := ""; ; {
+			a := w.asBoss(http.MethodGet, "/auth/v1/tokens?"+tt.query+"&pageToken="+token)
+			var body struct {
+				Authentications []struct{ ID string }
+				NextPageToken   string
+			}
+			if err := json.Unmarshal([]byte(a.body), &body); err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range body.Authentications {
+				got = append(got, ids[e.ID])
+			}
+			if a.StatusCode != http.StatusOK {
+				got = append(got, fmt.Sprint(a.StatusCode))
+			}
+			if token = body.NextPageToken; token == "" {
+				break
+			}
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.query, s, tt.want)
+		}
+	}
+	// Others find among their own.
+	v := w.as("ada")
+	for query, want := range map[string]int{"oidc/google:ada": 1, "oidc/google:1": 0, "github:101": 0} {
+		if a := v.fetch(http.MethodGet, "/auth/v1/tokens?subject="+query); a.StatusCode != http.StatusOK || strings.Count(a.body, `"id"`) != want {
+			t.Errorf("%s: got %d %s", query, a.StatusCode, a.body)
+		}
+	}
+}
+
+// What ends somebody's session here asks no provider, which may be away: that
+// person's browser is elsewhere.
+func TestTokens_EndsWithoutTheProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withAdministrator)
+	w.google.endErr = gateward.ErrUnavailable
+	root := w.as("root")
+	for name, end := range map[string]func(id string) *answer{
+		"API":     func(id string) *answer { return root.fetch(http.MethodDelete, "/auth/v1/tokens/"+id) },
+		"page":    func(id string) *answer { return root.submit("/auth/admin/sessions/" + id + "/revoke") },
+		"account": func(id string) *answer { return w.as("ada").submit("/auth/account/sessions/" + id + "/revoke") },
+	} {
+		w.as("ada")
+		all := w.sessions()
+		id := all[len(all)-1].ID
+		w.logs.Reset()
+		if a := end(id); a.StatusCode >= 400 || slices.ContainsFunc(w.sessions(), func(s sessions.Session) bool { return s.ID == id }) {
+			t.Errorf("%s: got %d %s", name, a.StatusCode, a.body)
+		}
+		if strings.Contains(w.logs.String(), "no address for a logout at the provider") {
+			t.Errorf("%s: the provider was asked", name)
+		}
+		w.pass(time.Second)
 	}
 }

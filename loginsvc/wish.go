@@ -61,7 +61,7 @@ func (w wish) query() url.Values {
 	return q
 }
 
-// accountPath is the one return target below /auth.
+// accountPath and adminPath are the only return targets below /auth.
 const accountPath = "/auth/account"
 
 // target returns the checked form of a return target, or false.
@@ -69,8 +69,8 @@ func (s *Service) target(raw string) (string, bool) {
 	if raw == "" {
 		return "", false
 	}
-	if account := s.link(accountPath); raw == account {
-		return account, true
+	if raw == s.link(accountPath) || raw == s.link(adminPath) {
+		return raw, true
 	}
 	if target, ok := s.targets.Check(raw); ok {
 		return target, true

@@ -91,7 +91,8 @@ type Refresher interface {
 
 // A Rechecker is a [Refresher] that is asked about the person again and again,
 // tokens that expire or not: what it knows (memberships) ends without anybody
-// telling us. While the provider cannot be asked its last answer counts.
+// telling us. While the provider cannot be asked its last answer counts; but not
+// for long where the person can be the cause ([gateward.UnavailableError.Personal]).
 type Rechecker interface {
 	Refresher
 	// RecheckInterval is for how long an answer counts, above zero; zero: the

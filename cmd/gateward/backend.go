@@ -28,6 +28,25 @@ const masterName = "encryption"
 type backend struct {
 	sessions.Backend
 	masters sessions.Masters
+	// denylist knows who is disabled.
+	denylist *sessions.Denylist
+}
+
+// Close ends what goes on in the background, too.
+func (b *backend) Close() error {
+	b.denylist.Close()
+	return b.Backend.Close()
+}
+
+// Subscribe has l hear, and the denylist: first, so that who is disabled is refused
+// before anything of theirs is looked at again.
+func (b *backend) Subscribe(l sessions.Listener) (cancel func()) {
+	first := b.Backend.Subscribe(b.denylist)
+	second := b.Backend.Subscribe(l)
+	return func() {
+		second()
+		first()
+	}
 }
 
 // openBackend opens what c names. Nothing that is out of reach stops it, apart
@@ -72,6 +91,7 @@ func (s *surroundings) openBackend(ctx context.Context, f *config.File) (*backen
 	if b.masters == nil {
 		b.masters = sessions.KeptMasters(b.Backend, masterName, c.PreviousEncryptionKeys)
 	}
+	b.denylist = sessions.NewDenylist(b.Backend, s.logger) //nolint:contextcheck // it lives as long as the process
 	s.metrics.SessionsActive(b.count)
 	return b, nil
 }

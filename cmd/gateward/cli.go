@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,6 +48,8 @@ func commands() []command {
 		{"envoy", "[--config FILE] --upstream HOST:PORT", "print a hardened Envoy configuration that asks this server", envoyCommand},
 		{"schema", "", "print the JSON Schema of the configuration", schemaCommand},
 		{"healthcheck", "[--config FILE | --address ADDRESS]", "ask a running server whether it serves", healthcheckCommand},
+		{"session", "list|revoke [flags]", "list and end the sessions of a running server", group(sessionCommands)},
+		{"user", "list|disable|enable [flags]", "list people who have logged in, keep them out or let them in", group(userCommands)},
 		{"version", "", "print the version", versionCommand},
 	}
 }
@@ -103,7 +106,7 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 			_, err := p.stdout.Write(overview())
 			return err
 		}
-		name, rest = rest[0], []string{"-h"}
+		name, rest = rest[0], append(slices.Clone(rest[1:]), "-h")
 	case "-version", "--version":
 		name = "version"
 	}

@@ -18,7 +18,10 @@ const (
 // storeDependency names a session store that is reached over the network.
 const storeDependency = "redis"
 
-// providerName names a provider.
+// githubDependency names GitHub.
+const githubDependency = "github"
+
+// providerName names an OpenID provider.
 func providerName(provider string) string { return "oidc/" + provider }
 
 // dependencies are the states of what checks depend on, by name, for /readyz.
@@ -55,6 +58,9 @@ func (d *dependencies) expect(c *config.Config) {
 		for name := range m.Providers {
 			expect(providerName(name))
 		}
+	}
+	if c.Authentication.Methods.GitHub.Enabled {
+		expect(githubDependency)
 	}
 	if m := &c.Authentication.Methods.JWT; m.Enabled {
 		for _, i := range m.All() {

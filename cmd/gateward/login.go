@@ -14,16 +14,20 @@ import (
 	"github.com/gateward/gateward/loginsvc/page"
 	"github.com/gateward/gateward/methods"
 	"github.com/gateward/gateward/methods/clienttoken"
+	"github.com/gateward/gateward/methods/github"
 	"github.com/gateward/gateward/methods/oidc"
 	"github.com/gateward/gateward/sessions"
 )
 
 // The blocks whose packages report problems.
 const (
-	oidcBlock    = "authentication.methods.oidc"
-	sessionBlock = "authentication.session"
-	adminsBlock  = "authentication.admins"
-	pagesBlock   = "pages"
+	oidcBlock           = "authentication.methods.oidc"
+	githubBlock         = "authentication.methods.github"
+	authenticationBlock = "authentication"
+	sessionBlock        = "authentication.session"
+	adminsBlock         = "authentication.admins"
+	grantsBlock         = "authentication.grants"
+	pagesBlock          = "pages"
 
 	loginTLSBlock = "server.http.tls"
 )
@@ -67,10 +71,65 @@ func (b *builder) oidc(ctx context.Context, previous *stack) {
 	}
 }
 
+// github adds the login at GitHub.
+func (b *builder) github(previous *stack) {
+	c := &b.file.Config.Authentication.Methods.GitHub
+	if !c.Enabled {
+		return
+	}
+	o := github.Options{Logger: b.logger, Now: b.now, OnRequest: b.askedGitHub}
+	if previous != nil {
+		o.Previous = previous.github
+	}
+	m, err := github.New(githubConfig(&b.file.Config), o)
+	b.report(err, githubBlock)
+	if m == nil {
+		return
+	}
+	b.stack.github = m
+	b.warn(m.Warnings(), githubBlock)
+	b.stack.methods = append(b.stack.methods, "github")
+	b.stack.logins = append(b.stack.logins, m)
+}
+
+// people compiles what the configuration says of people, by whichever provider
+// they come.
+func (b *builder) people() {
+	a := &b.file.Config.Authentication
+	var err error
+	b.stack.admins, err = admit.CompilePeople(peopleConfig(&a.Admins))
+	b.report(err, adminsBlock)
+	b.stack.grants, err = admit.CompileGrants(grantsConfig(a.Grants))
+	b.report(err, grantsBlock)
+	b.stack.admission, err = admit.CompileAdmission(admissionConfig(a))
+	b.report(err, authenticationBlock)
+}
+
+// userIssuers are those whose people log in here.
+func (b *builder) userIssuers() []string {
+	var all []string
+	if c := &b.file.Config.Authentication.Methods.OIDC; c.Enabled {
+		for _, p := range c.Providers {
+			all = append(all, p.IssuerURL)
+		}
+	}
+	if b.stack.github != nil {
+		all = append(all, b.stack.github.Issuer())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // asked hears how every request to a provider ended.
 func (s *surroundings) asked(provider, operation string, ok bool) {
 	s.metrics.ProviderRequest(provider, operation, ok)
 	s.dependencies.set(providerName(provider), ok)
+}
+
+// askedGitHub hears how every request to GitHub ended.
+func (s *surroundings) askedGitHub(provider, operation string, ok bool) {
+	s.metrics.ProviderRequest(provider, operation, ok)
+	s.dependencies.set(githubDependency, ok)
 }
 
 // sessions adds the authenticator of client tokens.
@@ -81,6 +140,7 @@ func (b *builder) sessions() {
 	logins := slices.Clone(b.stack.logins)
 	b.stack.sessions = clienttoken.New(clienttoken.Options{
 		Store: b.backend, Leaser: b.backend, Logger: b.logger, Now: b.now,
+		Admission: b.stack.admission, Grants: b.stack.grants,
 		Logins: func(method, provider string) methods.Login {
 			for _, l := range logins {
 				if l.Method() == method && l.Name() == provider {
@@ -110,8 +170,6 @@ func (b *builder) login() {
 	b.loginCertificates()
 	c := &b.file.Config
 	a := &c.Authentication
-	admins, err := admit.CompileAdmins(admit.AdminsConfig{Emails: a.Admins.Emails, Groups: a.Admins.Groups, Subjects: a.Admins.Subjects})
-	b.report(err, adminsBlock)
 	public := publicURL(c)
 	targets, err := browser.NewReturnTargets(public, a.Session.ReturnTo)
 	b.report(err, sessionBlock)
@@ -124,13 +182,15 @@ func (b *builder) login() {
 		PublicURL: public, TokenLifetime: a.Session.TokenLifetime, IdleTimeout: a.Session.IdleTimeout,
 		StateLifetime: a.Session.StateLifetime, EnabledMethods: b.stack.methods, AcceptCookies: a.Session.AcceptCookies,
 		StartedAt: b.started,
+		SignUp:    a.SignUp, LinkAccounts: a.AccountLinking == "verified_email",
+		LoginsPerMinute: c.Limits.LoginsPerMinute, RedirectsPerMinute: c.Limits.RedirectsPerMinute,
 	}, loginsvc.Options{
 		Logger: b.logger, Metrics: b.metrics, Now: b.now, Random: b.random,
 		Store: b.backend, Identifier: b.stack.engine,
 		Attempts: sessions.NewSealer(attemptPurpose, b.backend.masters, b.random),
 		Cookies:  b.cookies(), ReturnTargets: targets,
 		ClientIP: browser.NewClientIP(c.Server.ClientIP.TrustedHops, c.Server.ClientIP.Prefixes()),
-		Pages:    pages, Admins: admins, Logins: b.stack.logins,
+		Pages:    pages, Admins: b.stack.admins, Admission: b.stack.admission, Logins: b.stack.logins,
 	})
 	b.report(err, "")
 }
@@ -147,6 +207,14 @@ func (b *builder) loginCertificates() {
 // loginTLSFiles are the files that the login service's listener uses.
 func loginTLSFiles(t *config.HTTPTLS) tlsFiles {
 	return tlsFiles{cert: t.CertFile, key: t.KeyFile, protocol: "http/1.1"}
+}
+
+// githubFiles are the files that the method reads.
+func githubFiles(c *config.GitHubMethod) []string {
+	if !c.Enabled || c.CAPath == "" {
+		return nil
+	}
+	return []string{c.CAPath}
 }
 
 // oidcFiles are the files that the method reads.

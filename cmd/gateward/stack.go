@@ -12,11 +12,13 @@ import (
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/extauthz"
+	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/internal/config"
 	"github.com/gateward/gateward/internal/telemetry"
 	"github.com/gateward/gateward/loginsvc"
 	"github.com/gateward/gateward/methods"
 	"github.com/gateward/gateward/methods/clienttoken"
+	"github.com/gateward/gateward/methods/github"
 	"github.com/gateward/gateward/methods/jwt"
 	"github.com/gateward/gateward/methods/oidc"
 	"github.com/gateward/gateward/methods/token"
@@ -36,7 +38,11 @@ type surroundings struct {
 }
 
 func (s *surroundings) engineOptions() extauthz.Options {
-	return extauthz.Options{Logger: s.logger, Metrics: s.metrics, Now: s.now, Random: s.random}
+	o := extauthz.Options{Logger: s.logger, Metrics: s.metrics, Now: s.now, Random: s.random}
+	if s.backend != nil {
+		o.Denylist = s.backend.denylist
+	}
+	return o
 }
 
 // A stack is all that one configuration becomes, apart from listeners. A reload
@@ -50,9 +56,15 @@ type stack struct {
 	// login is the login service; nil without a backend.
 	login *loginsvc.Service
 
+	// What the configuration says of people; nil where it says nothing.
+	admins    *admit.People
+	grants    *admit.Grants
+	admission *admit.Admission
+
 	// Methods with something in the background; nil if they are off.
 	jwt      *jwt.Method
 	oidc     *oidc.Method
+	github   *github.Method
 	sessions *clienttoken.Method
 	// origin identifies everything that jwt was made of, files included.
 	origin [sha256.Size]byte
@@ -93,6 +105,8 @@ func assemble(ctx context.Context, f *config.File, s *surroundings, previous *st
 	b := builder{file: f, surroundings: s, stack: &stack{file: f}}
 	b.token()
 	b.oidc(ctx, previous)
+	b.github(previous)
+	b.people()
 	b.sessions()
 	b.jwt(ctx, previous)
 	b.engine()
@@ -177,7 +191,9 @@ func (s *surroundings) refreshed(issuer string, ok bool, at time.Time) {
 }
 
 func (b *builder) engine() {
-	e, err := extauthz.New(engineConfig(&b.file.Config, b.cookies()), b.authenticators, b.engineOptions())
+	cfg := engineConfig(&b.file.Config, b.cookies())
+	cfg.UserIssuers = b.userIssuers()
+	e, err := extauthz.New(cfg, b.authenticators, b.engineOptions())
 	b.report(err, "")
 	if e == nil {
 		return
@@ -197,12 +213,15 @@ func (s *stack) retire(keeper *stack) {
 	if s.oidc != nil {
 		s.oidc.Close()
 	}
+	if s.github != nil {
+		s.github.Close()
+	}
 }
 
 // watched are the files that the stack was made from.
 func (s *stack) watched() []string {
 	m := &s.file.Config.Authentication.Methods
-	return slices.Concat(s.file.Read, jwtFiles(&m.JWT), oidcFiles(&m.OIDC))
+	return slices.Concat(s.file.Read, jwtFiles(&m.JWT), oidcFiles(&m.OIDC), githubFiles(&m.GitHub))
 }
 
 // origin digests the jwt block and the files that it names.

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/gateward/gateward/extauthz"
+	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/internal/browser"
 	"github.com/gateward/gateward/internal/config"
+	"github.com/gateward/gateward/methods/github"
 	"github.com/gateward/gateward/methods/jwt"
 	"github.com/gateward/gateward/methods/oidc"
 	"github.com/gateward/gateward/methods/token"
@@ -54,6 +56,9 @@ func engineConfig(c *config.Config, cookies *browser.Cookies) extauthz.Config {
 	if c.Authentication.Methods.OIDC.Enabled {
 		cfg.SessionMethods = append(cfg.SessionMethods, "oidc")
 	}
+	if c.Authentication.Methods.GitHub.Enabled {
+		cfg.SessionMethods = append(cfg.SessionMethods, "github")
+	}
 	for _, r := range c.Rules {
 		cfg.Rules = append(cfg.Rules, extauthz.Rule{
 			Name: r.Name,
@@ -65,14 +70,15 @@ func engineConfig(c *config.Config, cookies *browser.Cookies) extauthz.Config {
 			Access:      extauthz.Access(r.Access),
 			Credentials: r.Credentials,
 			Require: extauthz.Require{
-				Methods: r.Require.Methods,
-				Emails:  r.Require.Emails,
-				Domains: r.Require.Domains,
-				Groups:  r.Require.Groups,
-				Scopes:  r.Require.Scopes,
-				When:    r.Require.When,
-
-				MaxAuthAge: r.Require.MaxAuthAge,
+				Methods:       r.Require.Methods,
+				Emails:        r.Require.Emails,
+				Domains:       r.Require.Domains,
+				Groups:        r.Require.Groups,
+				Organizations: r.Require.Organizations,
+				Teams:         r.Require.Teams,
+				Scopes:        r.Require.Scopes,
+				When:          r.Require.When,
+				MaxAuthAge:    r.Require.MaxAuthAge,
 			},
 			Invalid:         r.Invalid,
 			Unauthenticated: r.Unauthenticated,
@@ -124,6 +130,9 @@ func oidcConfig(c *config.OIDCMethod) oidc.Config {
 			CAPath:                  p.CAPath,
 			GroupsClaim:             p.GroupsClaim,
 			AllowedGroups:           p.AllowedGroups,
+			AllowedDomains:          p.AllowedDomains,
+			EmailAuthority:          p.EmailAuthority,
+			GraphURL:                p.GraphURL,
 			RequireVerifiedEmail:    &p.RequireVerifiedEmail,
 			DisplayName:             p.DisplayName,
 			Prompt:                  p.Prompt,
@@ -132,6 +141,54 @@ func oidcConfig(c *config.OIDCMethod) oidc.Config {
 			provider.MaxAge = &p.MaxAge
 		}
 		cfg.Providers[name] = provider
+	}
+	return cfg
+}
+
+func githubConfig(all *config.Config) github.Config {
+	c := &all.Authentication.Methods.GitHub
+	return github.Config{
+		ClientID:             c.ClientID,
+		ClientSecret:         c.ClientSecret,
+		RedirectAddress:      c.RedirectAddress,
+		Scopes:               c.Scopes,
+		AllowedOrganizations: c.AllowedOrganizations,
+		AllowedTeams:         c.AllowedTeams,
+		ServerURL:            c.ServerURL,
+		APIURL:               c.APIURL,
+		UsePKCE:              c.UsePKCE,
+		RecheckInterval:      c.RecheckInterval,
+		CAPath:               c.CAPath,
+		DisplayName:          c.DisplayName,
+		EmailAuthority:       c.EmailAuthority,
+		NeedsEmail:           all.DecidesByEmail(),
+		NeedsOrganizations:   all.DecidesByOrganization(),
+		RestrictedElsewhere:  all.Authentication.Limited(),
+	}
+}
+
+func peopleConfig(c *config.People) admit.PeopleConfig {
+	return admit.PeopleConfig{
+		Emails:        c.Emails,
+		Groups:        c.Groups,
+		Organizations: c.Organizations,
+		Teams:         c.Teams,
+		Subjects:      c.Subjects,
+	}
+}
+
+func grantsConfig(all []config.Grant) []admit.GrantConfig {
+	var cfg []admit.GrantConfig
+	for i := range all {
+		cfg = append(cfg, admit.GrantConfig{PeopleConfig: peopleConfig(&all[i].People), Scopes: all[i].Scopes})
+	}
+	return cfg
+}
+
+func admissionConfig(c *config.Authentication) admit.AdmissionConfig {
+	cfg := admit.AdmissionConfig{Domains: c.AllowedDomains}
+	for _, f := range c.AllowedUserFilters {
+		cfg.Filters = append(cfg.Filters, admit.FilterConfig{Type: f.Type, Patterns: f.Patterns})
 	}
 	return cfg
 }

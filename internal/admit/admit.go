@@ -1,6 +1,8 @@
-// Package admit judges whether an identity meets what a rule requires of it:
-// method, verified e-mail, its domain, groups, scopes; and who is an
-// administrator.
+// Package admit judges identities by what is configured: whether one meets what
+// a rule requires of it ([Requirement]: method, verified e-mail, its domain,
+// groups, organizations, teams, scopes), whether a person may come in at all
+// ([Admission]), which scopes a person has ([Grants]), and whether it is one of
+// the people that a list names ([People]), such as the administrators.
 //
 // Conditions in CEL, the age of a login and everything about the request are
 // the rule's own, in extauthz; which methods exist is known to whoever reads
@@ -28,6 +30,10 @@ type Config struct {
 	Domains []string
 	// Groups are compared exactly, case included.
 	Groups []string
+	// Organizations are names of organizations, without case.
+	Organizations []string
+	// Teams are ORGANIZATION/TEAM, without case.
+	Teams []string
 	// Scopes are compared exactly (RFC 6749 §3.3). An identity with AllScopes has
 	// every one.
 	Scopes []string
@@ -36,37 +42,30 @@ type Config struct {
 // A Requirement is a compiled [Config]. It is immutable and safe for concurrent
 // use.
 type Requirement struct {
-	methods []string
-	emails  []emailPattern
-	domains []domainPattern
-	groups  []string
-	scopes  []string
+	methods       []string
+	emails        []emailPattern
+	domains       *Domains
+	groups        []string
+	organizations []string // lower case
+	teams         []string // lower case
+	scopes        []string
 }
 
 // Compile returns the requirement that c describes. Problems are joined
 // [gateward.ConfigError] values with keys such as "emails[0]", all of them at
 // once; an entry that could never match, or match too much, is one.
 func Compile(c Config) (*Requirement, error) {
-	r := &Requirement{
-		methods: slices.Clone(c.Methods),
-		groups:  slices.Clone(c.Groups),
-		scopes:  slices.Clone(c.Scopes),
-	}
 	var p problems
 	p.checkNames("methods", c.Methods)
 	p.checkNames("groups", c.Groups)
-	for i, s := range c.Scopes {
-		if !isScope(s) {
-			p.add("scopes", i, fmt.Sprintf("%q is not a scope", s), "use printable characters without spaces, quotes and backslashes")
-		}
-	}
-	r.emails = p.emailPatterns(c.Emails)
-	for i, s := range c.Domains {
-		pattern, problem, remedy := parseDomainPattern(s)
-		if problem != "" {
-			p.add("domains", i, problem, remedy)
-		}
-		r.domains = append(r.domains, pattern)
+	r := &Requirement{
+		methods:       slices.Clone(c.Methods),
+		emails:        p.emailPatterns("emails", c.Emails),
+		domains:       p.domains("domains", c.Domains),
+		groups:        slices.Clone(c.Groups),
+		organizations: p.organizations("organizations", c.Organizations),
+		teams:         p.teams("teams", c.Teams),
+		scopes:        p.scopes("scopes", c.Scopes),
 	}
 	if len(p.errs) > 0 {
 		return nil, errors.Join(p.errs...)
@@ -94,6 +93,10 @@ const (
 	Domain
 	// Group: the identity is in none of the listed groups.
 	Group
+	// Organization: the identity is in none of the listed organizations.
+	Organization
+	// Team: the identity is in none of the listed teams.
+	Team
 	// Scope: the credential lacks one of the listed scopes.
 	Scope
 )
@@ -111,6 +114,10 @@ func (l Lack) String() string {
 		return "domain_not_allowed"
 	case Group:
 		return "group_not_allowed"
+	case Organization:
+		return "organization_not_allowed"
+	case Team:
+		return "team_not_allowed"
 	case Scope:
 		return "insufficient_scope"
 	}
@@ -138,12 +145,16 @@ func (r *Requirement) CheckFacts(f *Facts) Lack {
 	switch {
 	case len(r.methods) > 0 && !slices.Contains(r.methods, f.id.Method):
 		return Method
-	case len(r.emails) > 0 && !r.meetsEmail(f.email):
+	case len(r.emails) > 0 && !matchesAny(r.emails, f.email):
 		return Email
-	case len(r.domains) > 0 && !r.meetsDomain(f.email):
+	case r.domains.any() && !r.domains.matches(f.email):
 		return Domain
-	case len(r.groups) > 0 && !r.meetsGroup(f):
+	case len(r.groups) > 0 && !f.groups.hasAny(r.groups):
 		return Group
+	case len(r.organizations) > 0 && !f.organizations.hasAny(r.organizations):
+		return Organization
+	case len(r.teams) > 0 && !f.teams.hasAny(r.teams):
+		return Team
 	}
 	if f.id.AllScopes {
 		return None
@@ -156,44 +167,49 @@ func (r *Requirement) CheckFacts(f *Facts) Lack {
 	return None
 }
 
-func (r *Requirement) meetsEmail(a address) bool { return matchesAny(r.emails, a) }
-
-func (r *Requirement) meetsDomain(a address) bool {
-	for _, p := range r.domains {
-		if p.matches(a.domain) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Requirement) meetsGroup(f *Facts) bool {
-	for _, g := range r.groups {
-		if f.groups.has(g) {
-			return true
-		}
-	}
-	return false
-}
-
 // problems collects configuration errors.
 type problems struct{ errs []error }
 
-func (p *problems) add(list string, i int, problem, remedy string) {
-	p.errs = append(p.errs, &gateward.ConfigError{Key: fmt.Sprintf("%s[%d]", list, i), Problem: problem, Remedy: remedy})
+func (p *problems) addKey(key, problem, remedy string) {
+	p.errs = append(p.errs, &gateward.ConfigError{Key: key, Problem: problem, Remedy: remedy})
 }
 
-// emailPatterns compiles the list "emails".
-func (p *problems) emailPatterns(list []string) []emailPattern {
+func (p *problems) add(list string, i int, problem, remedy string) {
+	p.addKey(fmt.Sprintf("%s[%d]", list, i), problem, remedy)
+}
+
+func (p *problems) emailPatterns(list string, entries []string) []emailPattern {
 	var all []emailPattern
-	for i, s := range list {
+	for i, s := range entries {
 		pattern, problem, remedy := parseEmailPattern(s)
 		if problem != "" {
-			p.add("emails", i, problem, remedy)
+			p.add(list, i, problem, remedy)
 		}
 		all = append(all, pattern)
 	}
 	return all
+}
+
+func (p *problems) domains(list string, entries []string) *Domains {
+	d := &Domains{}
+	for i, s := range entries {
+		pattern, problem, remedy := parseDomainPattern(s)
+		if problem != "" {
+			p.add(list, i, problem, remedy)
+		}
+		d.all = append(d.all, pattern)
+	}
+	return d
+}
+
+// scopes returns a copy of entries.
+func (p *problems) scopes(list string, entries []string) []string {
+	for i, s := range entries {
+		if !isScope(s) {
+			p.add(list, i, fmt.Sprintf("%q is not a scope", s), "use printable characters without spaces, quotes and backslashes")
+		}
+	}
+	return slices.Clone(entries)
 }
 
 // checkNames refuses names that are empty or have white space around them,

@@ -40,6 +40,7 @@ func TestRequirement_Check(t *testing.T) {
 	ada := &gateward.Identity{
 		Method: "jwt", Email: "Ada@Example.com", EmailVerified: true,
 		Groups: []string{"dev", "Domain Admins"}, Scopes: []string{"read", "write"},
+		Organizations: []string{"my-org", "other"}, Teams: []string{"my-org/ops"},
 	}
 	for _, tt := range []struct {
 		name string
@@ -50,6 +51,7 @@ func TestRequirement_Check(t *testing.T) {
 		{name: "everything met", c: admit.Config{
 			Methods: []string{"token", "jwt"}, Emails: []string{"x@y.org", "ada@example.com"}, Domains: []string{"example.com"},
 			Groups: []string{"ops", "dev"}, Scopes: []string{"write", "read"},
+			Organizations: []string{"x", "My-Org"}, Teams: []string{"x/y", "MY-ORG/Ops"},
 		}},
 		{name: "method", c: admit.Config{Methods: []string{"token"}}, want: admit.Method},
 		{name: "method, other case", c: admit.Config{Methods: []string{"JWT"}}, want: admit.Method},
@@ -59,6 +61,13 @@ func TestRequirement_Check(t *testing.T) {
 		{name: "group, other case", c: admit.Config{Groups: []string{"Dev"}}, want: admit.Group},
 		{name: "group, part of a name", c: admit.Config{Groups: []string{"Domain", "Admins"}}, want: admit.Group},
 		{name: "group with a space", c: admit.Config{Groups: []string{"Domain Admins"}}},
+		{name: "organization", c: admit.Config{Organizations: []string{"my-org-2", "my"}}, want: admit.Organization},
+		{name: "organization that is a group", c: admit.Config{Organizations: []string{"dev"}}, want: admit.Organization},
+		{name: "group that is an organization", c: admit.Config{Groups: []string{"my-org"}}, want: admit.Group},
+		{name: "team", c: admit.Config{Teams: []string{"my-org/op", "my-org/ops2"}}, want: admit.Team},
+		{name: "team of the same name elsewhere", c: admit.Config{Teams: []string{"other/ops"}}, want: admit.Team},
+		{name: "organizations before teams", c: admit.Config{Organizations: []string{"x"}, Teams: []string{"x/y"}, Scopes: []string{"admin"}}, want: admit.Organization},
+		{name: "teams before scopes", c: admit.Config{Teams: []string{"x/y"}, Scopes: []string{"admin"}}, want: admit.Team},
 		{name: "scope", c: admit.Config{Scopes: []string{"admin"}}, want: admit.Scope},
 		{name: "one of two scopes", c: admit.Config{Scopes: []string{"read", "admin"}}, want: admit.Scope},
 		{name: "scope, other case", c: admit.Config{Scopes: []string{"Read"}}, want: admit.Scope},
@@ -184,6 +193,8 @@ func TestSEC_C22_MissingAttributesAreRefused(t *testing.T) {
 		{admit.Config{Emails: []string{"*@example.com"}}, admit.Email},
 		{admit.Config{Domains: []string{"example.com"}}, admit.Domain},
 		{admit.Config{Groups: []string{"admin"}}, admit.Group},
+		{admit.Config{Organizations: []string{"admin"}}, admit.Organization},
+		{admit.Config{Teams: []string{"admin/ops"}}, admit.Team},
 		{admit.Config{Scopes: []string{"read"}}, admit.Scope},
 	} {
 		if got := check(t, compile(t, tt.c), id); got != tt.want {
@@ -215,6 +226,10 @@ func TestCompile_Problems(t *testing.T) {
 		}, want: []string{"domains[0]", "emails[0]", "groups[1]", "methods[0]", "scopes[0]"}},
 		{name: "white space", c: admit.Config{Methods: []string{"jwt "}, Groups: []string{"\ta"}, Scopes: []string{"a b"}}, want: []string{"groups[0]", "methods[0]", "scopes[0]"}},
 		{name: "not a scope", c: admit.Config{Scopes: []string{"ok", `"`, `\`, "é"}}, want: []string{"scopes[1]", "scopes[2]", "scopes[3]"}},
+		{
+			name: "organizations and teams", c: admit.Config{Organizations: badOrganizations, Teams: badTeams},
+			want: append(indexes("organizations", len(badOrganizations)), indexes("teams", len(badTeams))...),
+		},
 		{name: "emails", c: admit.Config{Emails: []string{
 			"*", "*@*", "@example.com", "a*@example.com", "a@*.example.com", "*@*example.com", "*@a.*.com", "example.com",
 			"a@b@example.com", `"a"@example.com`, "a b@example.com", "*@*.com", "a@example.com.", "a@exämple.com", "a@", "*@.example.com",
@@ -280,10 +295,24 @@ func TestRequirement_Scopes(t *testing.T) {
 
 func TestLack_StringsAreStable(t *testing.T) {
 	t.Parallel()
-	want := []string{"none", "method_not_allowed", "email_not_allowed", "domain_not_allowed", "group_not_allowed", "insufficient_scope"}
+	want := []string{"none", "method_not_allowed", "email_not_allowed", "domain_not_allowed", "group_not_allowed", "organization_not_allowed", "team_not_allowed", "insufficient_scope"}
 	for i, w := range want {
 		if got := admit.Lack(i).String(); got != w {
 			t.Errorf("lack %d: got %q, want %q", i, got, w)
 		}
+	}
+}
+
+func TestRequirement_AllScopes(t *testing.T) {
+	t.Parallel()
+	person := &gateward.Identity{Method: "oidc", AllScopes: true}
+	if got := check(t, compile(t, admit.Config{Scopes: []string{"read", "gateward:admin"}}), person); got != admit.None {
+		t.Errorf("got %v, want none", got)
+	}
+	if got := check(t, compile(t, admit.Config{Groups: []string{"ops"}, Scopes: []string{"read"}}), person); got != admit.Group {
+		t.Errorf("got %v: scopes are not groups", got)
+	}
+	if got := check(t, compile(t, admit.Config{Methods: []string{"jwt"}}), person); got != admit.Method {
+		t.Errorf("got %v", got)
 	}
 }

@@ -14,10 +14,12 @@ const smallSet = 8
 // not grow with it. They are immutable, safe for concurrent use, and keep the
 // identity alive.
 type Facts struct {
-	id     *gateward.Identity
-	email  address // zero unless verified and well formed
-	groups set
-	scopes set
+	id            *gateward.Identity
+	email         address // zero unless verified and well formed
+	groups        set
+	organizations set
+	teams         set
+	scopes        set
 }
 
 // NewFacts returns the facts of id, which must not be written to afterwards.
@@ -27,13 +29,18 @@ func NewFacts(id *gateward.Identity) Facts {
 	}
 	f := factsOf(id)
 	f.groups.index()
+	f.organizations.index()
+	f.teams.index()
 	f.scopes.index()
 	return f
 }
 
 // factsOf returns the facts of id without indexes.
 func factsOf(id *gateward.Identity) Facts {
-	f := Facts{id: id, groups: set{list: id.Groups}, scopes: set{list: id.Scopes}}
+	f := Facts{
+		id: id, groups: set{list: id.Groups}, scopes: set{list: id.Scopes},
+		organizations: set{list: id.Organizations, folded: true}, teams: set{list: id.Teams, folded: true},
+	}
 	if id.EmailVerified {
 		f.email = parseAddress(id.Email)
 	}
@@ -42,8 +49,9 @@ func factsOf(id *gateward.Identity) Facts {
 
 // A set is a list, with an index when it is long.
 type set struct {
-	list  []string
-	byKey map[string]struct{} // nil: search the list
+	list   []string
+	folded bool                // compared with lower-case strings, without case
+	byKey  map[string]struct{} // nil: search the list
 }
 
 func (s *set) index() {
@@ -52,14 +60,36 @@ func (s *set) index() {
 	}
 	s.byKey = make(map[string]struct{}, len(s.list))
 	for _, v := range s.list {
+		if s.folded {
+			v = toLower(v)
+		}
 		s.byKey[v] = struct{}{}
 	}
 }
 
+// has reports whether v, in lower case if the set is folded, is an element.
 func (s *set) has(v string) bool {
-	if s.byKey == nil {
-		return slices.Contains(s.list, v)
+	switch {
+	case s.byKey != nil:
+		_, ok := s.byKey[v]
+		return ok
+	case s.folded:
+		for _, e := range s.list {
+			if equalFold(e, v) {
+				return true
+			}
+		}
+		return false
 	}
-	_, ok := s.byKey[v]
-	return ok
+	return slices.Contains(s.list, v)
+}
+
+// hasAny reports whether one of wanted is an element.
+func (s *set) hasAny(wanted []string) bool {
+	for _, v := range wanted {
+		if s.has(v) {
+			return true
+		}
+	}
+	return false
 }

@@ -13,6 +13,8 @@ func inGroups(n int) *gateward.Identity {
 	id := &gateward.Identity{Method: "jwt", Email: "Ada@Example.com", EmailVerified: true, Scopes: []string{"read", "write"}}
 	for i := range n {
 		id.Groups = append(id.Groups, fmt.Sprintf("group-%06d", i))
+		id.Organizations = append(id.Organizations, fmt.Sprintf("org-%06d", i))
+		id.Teams = append(id.Teams, fmt.Sprintf("org-%06d/team", i))
 	}
 	return id
 }
@@ -22,12 +24,17 @@ func demanding(t testing.TB, n int) *admit.Requirement {
 	return compile(t, admit.Config{
 		Methods: []string{"jwt"}, Emails: []string{"*@example.com"}, Domains: []string{"*.example.org", "example.com"},
 		Groups: []string{"nobody-1", "nobody-2", fmt.Sprintf("group-%06d", n-1)}, Scopes: []string{"read", "write"},
+		Organizations: []string{"nobody", fmt.Sprintf("ORG-%06d", n-1)}, Teams: []string{"nobody/x", fmt.Sprintf("Org-%06d/Team", n-1)},
 	})
 }
 
 func TestCheck_DoesNotAllocate(t *testing.T) {
 	for _, n := range []int{1, 1000} {
 		id, r := inGroups(n), demanding(t, n)
+		all := people(t, admit.PeopleConfig{Emails: []string{"*@x.example"}, Groups: []string{"x"}, Teams: []string{"x/y"}, Subjects: []string{"jwt:x"}})
+		if got := testing.AllocsPerRun(100, func() { all.Has(id) }); got != 0 {
+			t.Errorf("%d groups, people: got %v allocations, want 0", n, got)
+		}
 		f := admit.NewFacts(id)
 		if got := check(t, r, id); got != admit.None {
 			t.Fatalf("got %v, want none", got)

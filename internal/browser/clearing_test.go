@@ -125,3 +125,26 @@ func TestSEC_G06_ClearingIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// With more names than there is room for in one answer, each is still removed for
+// where a cookie is likely: our host, alone and as a domain, and the sessions' domain.
+func TestSEC_G06_NoNameIsLeftOut(t *testing.T) {
+	t.Parallel()
+	const host, domain = "auth.a.b.example.com", "example.com"
+	k := browser.NewCookies(browser.CookieConfig{Prefix: "gw", Domain: domain, PublicHost: host, Secure: true})
+	var accepted []string
+	for i := range 16 {
+		accepted = append(accepted, "old"+strings.Repeat("x", i))
+	}
+	all := k.ClearAllOthers(accepted)
+	for _, name := range accepted {
+		for _, d := range []string{"", host, domain} {
+			if !slices.ContainsFunc(all, func(c *http.Cookie) bool { return c.Name == name && c.Domain == d }) {
+				t.Errorf("leaves %s of %q", name, d)
+			}
+		}
+	}
+	if len(all) != 64 {
+		t.Errorf("%d cookies, want all that there is room for", len(all))
+	}
+}

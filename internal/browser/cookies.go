@@ -122,7 +122,8 @@ func (k *Cookies) ClearToken() *http.Cookie { return k.clear(k.tokenKind()) }
 // step 11). So each name is removed for our host alone, for our host as a domain,
 // and for every domain above it but a single label. The token's own cookie is
 // never among them; it is to be set or removed after these, because a browser may
-// take one of them for it. There are 64 at most.
+// take one of them for it. There are 64 at most; of more than that, those for other
+// domains than our host and the sessions' are left out first.
 func (k *Cookies) ClearOthers(r *http.Request, accepted []string) []*http.Cookie {
 	return k.clearOthers(accepted, func(name string) bool { return carries(r, name) })
 }
@@ -135,12 +136,16 @@ func (k *Cookies) ClearAllOthers(accepted []string) []*http.Cookie {
 
 func (k *Cookies) clearOthers(accepted []string, carried func(name string) bool) []*http.Cookie {
 	var all []*http.Cookie
-	names := append([]string{k.token}, accepted...)
-	for i, name := range names {
-		if slices.Contains(names[:i], name) || !carried(name) {
-			continue
+	var names []string
+	for _, name := range append([]string{k.token}, accepted...) {
+		if !slices.Contains(names, name) && carried(name) {
+			names = append(names, name)
 		}
-		for _, domain := range append([]string{""}, k.reaching...) {
+	}
+	// All names for one domain come before any for the next, or the first names would
+	// use up the bound, and the cookie that is there might be another.
+	for _, domain := range append([]string{""}, k.reaching...) {
+		for _, name := range names {
 			kind := cookieKind{name, domain, k.sameSite}
 			if kind == k.tokenKind() || domain != "" && hasNamePrefix(name, hostPrefix) {
 				continue
@@ -154,18 +159,21 @@ func (k *Cookies) clearOthers(accepted []string, carried func(name string) bool)
 	return all
 }
 
-// domainsOf returns the domains for which host may be sent a cookie, from itself
-// up to the last that is no single label, the first 8 of them and the sessions'.
+// domainsOf returns the domains for which host may be sent a cookie, those first for
+// which one is likely: itself, the sessions', and what else is above it up to the
+// last that is no single label; 8 at most.
 func domainsOf(host, sessions string) []string {
 	if host == "" || isIP(host) {
 		return nil
 	}
 	all := []string{host}
-	for _, above, _ := strings.Cut(host, "."); strings.Contains(above, ".") && len(all) < maxDomains; _, above, _ = strings.Cut(above, ".") {
-		all = append(all, above)
+	if sessions != "" {
+		all = append(all, sessions)
 	}
-	if sessions != "" && !slices.Contains(all, sessions) {
-		all[len(all)-1] = sessions
+	for _, above, _ := strings.Cut(host, "."); strings.Contains(above, ".") && len(all) < maxDomains; _, above, _ = strings.Cut(above, ".") {
+		if above != sessions {
+			all = append(all, above)
+		}
 	}
 	return all
 }

@@ -16,6 +16,11 @@ import (
 const (
 	sessionKey = "authentication.session"
 	adminsKey  = "authentication.admins"
+	grantsKey  = "authentication.grants"
+	domainsKey = "authentication.allowed_domains"
+	filtersKey = "authentication.allowed_user_filters"
+	signUpKey  = "authentication.sign_up"
+	linkingKey = "authentication.account_linking"
 	methodsKey = "authentication.methods"
 	tokenKey   = methodsKey + ".token"
 	oidcKey    = methodsKey + ".oidc"
@@ -47,12 +52,13 @@ func (c *checker) check() {
 	c.authentication()
 	c.tokens()
 	c.oidc()
+	c.github()
 	c.issuers()
 	c.publicURL()
 	c.session()
 	c.sessionDomain()
 	c.secureCookies()
-	c.admins()
+	c.people()
 	c.rules()
 	c.ruleHosts()
 	c.pages()
@@ -124,7 +130,7 @@ func (c *checker) authentication() {
 	a := c.file.Config.Authentication
 	if a.Required && !c.broken("authentication.required") && !a.Methods.anyEnabled() {
 		c.bad(methodsKey, "no method is enabled while authentication.required is true, so nobody could be let in",
-			"set enabled to true for one of "+methodsKey+".jwt, .oidc and .token, or authentication.required to false")
+			oneMethod+", or authentication.required to false")
 	}
 	for method, enabled := range a.Methods.enabled() {
 		key := methodsKey + "." + method
@@ -177,11 +183,15 @@ func (c *checker) tokens() {
 		} else {
 			seen[sum] = id
 		}
-		for i, scope := range t.Scopes {
-			if !isScope(scope) {
-				at := c.itemKey(key+".scopes", i)
-				c.bad(at, c.shown(at, scope)+" is not a scope (RFC 6749 §3.3)", `leave out spaces, quotes, backslashes and other alphabets`)
-			}
+		c.scopes(key+".scopes", t.Scopes)
+	}
+}
+
+func (c *checker) scopes(list string, scopes []string) {
+	for i, scope := range scopes {
+		if !isScope(scope) {
+			at := c.itemKey(list, i)
+			c.bad(at, c.shown(at, scope)+" is not a scope (RFC 6749 §3.3)", "leave out spaces, quotes, backslashes and other alphabets")
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+
+	"github.com/gateward/gateward"
 )
 
 const providersKey = oidcKey + ".providers"
@@ -26,7 +28,7 @@ func (c *checker) oidc() {
 		if !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`).MatchString(name) {
 			c.bad(key, "is not a name for a provider, which appears in addresses and metrics", "use at most 64 letters, digits, _, . and -")
 		}
-		c.client(key, name, &p)
+		c.client(key, "for the provider "+quote(name), p.ClientID, p.ClientSecret, p.RedirectAddress)
 		c.issuerURL(key, name, &p)
 		c.redirectAddress(key+".redirect_address", p.RedirectAddress)
 		c.algorithms(key+".algorithms", p.Algorithms)
@@ -38,17 +40,17 @@ func (c *checker) oidc() {
 }
 
 // client checks what the provider knows us by.
-func (c *checker) client(key, name string, p *OIDCProvider) {
+func (c *checker) client(key, where, id string, secret gateward.Secret, redirect string) {
 	for _, v := range []struct{ key, value string }{
-		{"client_id", p.ClientID},
-		{"client_secret", p.ClientSecret.Reveal()},
-		{"redirect_address", p.RedirectAddress},
+		{"client_id", id},
+		{"client_secret", secret.Reveal()},
+		{"redirect_address", redirect},
 	} {
 		if strings.TrimSpace(v.value) == "" {
-			c.bad(key+"."+v.key, "authentication: "+v.key+" non-empty value is required", "set it for the provider "+quote(name))
+			c.bad(key+"."+v.key, "authentication: "+v.key+" non-empty value is required", "set it "+where)
 		}
 	}
-	if strings.Contains(p.ClientSecret.Reveal(), "${") && !c.referenced(key+".client_secret") {
+	if strings.Contains(secret.Reveal(), "${") && !c.referenced(key+".client_secret") {
 		c.bad(key+".client_secret", "holds a reference that is not replaced", "make ${env:NAME} or ${file:/path} the whole value")
 	}
 }
@@ -63,6 +65,9 @@ func (c *checker) issuerURL(key, name string, p *OIDCProvider) {
 	}
 	if p.DiscoveryURL != "" {
 		c.providerURL(key+".discovery_url", p.DiscoveryURL, "authentication: discovery_url ")
+	}
+	if p.GraphURL != "" {
+		c.providerURL(key+".graph_url", p.GraphURL, "")
 	}
 }
 
@@ -113,12 +118,7 @@ func (c *checker) mapping(key string, claims map[string]string) {
 
 // provider checks how a provider is used.
 func (c *checker) provider(key, name string, p *OIDCProvider) {
-	for i, scope := range p.Scopes {
-		if !isScope(scope) {
-			at := c.itemKey(key+".scopes", i)
-			c.bad(at, c.shown(at, scope)+" is not a scope (RFC 6749 §3.3)", "leave out spaces, quotes, backslashes and other alphabets")
-		}
-	}
+	c.scopes(key+".scopes", p.Scopes)
 	if slices.Contains(strings.Fields(p.Prompt), "none") {
 		c.bad(key+".prompt", "none forbids the provider to ask anybody to log in", "write login, consent or select_account, or remove the key")
 	}
@@ -138,48 +138,47 @@ func (c *checker) provider(key, name string, p *OIDCProvider) {
 
 // admission checks who may enter by a provider.
 func (c *checker) admission(key string, m *OIDCMethod, p *OIDCProvider) {
-	if decides := c.decidedByEmail(); decides != "" {
+	if decides := c.emailDecides(key, m, p); decides != "" {
 		if p.ClaimsMapping["email"] == "" && !slices.Contains(p.Scopes, "email") {
-			c.warn(key+".scopes", "lacks email, and "+decides+" decides by it: most providers then tell no address, and nobody is admitted", "add email")
+			without := "admitted"
+			if decides == linkingKey {
+				without = "linked"
+			}
+			c.warn(key+".scopes", "lacks email, and "+decides+" decides by it: most providers then tell no address, and nobody is "+without, "add email")
 		}
 	}
 	if len(m.EmailMatches) > 0 && !p.RequireVerifiedEmail {
 		c.warn(key+".require_verified_email", "is false, so whoever can enter any address at the provider is admitted by email_matches",
 			"remove it, if the provider lets people choose their address")
 	}
-	if len(m.EmailMatches) == 0 && len(p.AllowedGroups) == 0 && isPublicIssuer(p.IssuerURL) {
-		c.warn(key, "lets everybody in who has an account at "+p.IssuerURL, "set "+oidcKey+".email_matches or "+key+".allowed_groups")
+	limited := len(m.EmailMatches)+len(p.AllowedGroups)+len(p.AllowedDomains)+len(p.AuthorizeParameters["hd"]) > 0 || c.file.Config.Authentication.Limited()
+	if !limited && isPublicIssuer(p.IssuerURL) {
+		c.warn(key, "lets everybody in who has an account at "+p.IssuerURL, "set "+oidcKey+".email_matches, "+domainsKey+" or "+key+".allowed_groups")
 	}
+}
+
+// emailDecides returns the first key that decides by an e-mail address of a
+// provider, or "".
+func (c *checker) emailDecides(key string, m *OIDCMethod, p *OIDCProvider) string {
+	switch decides := c.file.Config.decidedByEmail(); {
+	case len(m.EmailMatches) > 0:
+		return oidcKey + ".email_matches"
+	case len(p.AllowedDomains) > 0 && strings.TrimSuffix(p.IssuerURL, "/") != "https://accounts.google.com": // which has the claim hd
+		return key + ".allowed_domains"
+	case decides != "":
+		return decides
+	case len(p.EmailAuthority) > 0 && c.file.Config.Authentication.AccountLinking == "verified_email":
+		return linkingKey
+	}
+	return ""
 }
 
 // isPublicIssuer reports whether anybody can get an account there.
 func isPublicIssuer(issuer string) bool {
-	const microsoft = "https://login.microsoftonline.com/"
 	return slices.Contains([]string{
 		"https://accounts.google.com", "https://appleid.apple.com", "https://gitlab.com", "https://www.facebook.com", "https://www.linkedin.com/oauth",
-		microsoft + "common/v2.0", microsoft + "consumers/v2.0", microsoft + "organizations/v2.0",
-		microsoft + "9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", // the tenant of personal accounts
+		"https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", // the tenant of personal accounts
 	}, strings.TrimSuffix(issuer, "/"))
-}
-
-// decidedByEmail returns the first key that decides by an e-mail address, or "".
-func (c *checker) decidedByEmail() string {
-	a := &c.file.Config.Authentication
-	switch {
-	case len(a.Methods.OIDC.EmailMatches) > 0:
-		return oidcKey + ".email_matches"
-	case len(a.Admins.Emails) > 0:
-		return adminsKey + ".emails"
-	}
-	for i, r := range c.file.Config.Rules {
-		switch key := itemKey("rules", i) + ".require"; {
-		case len(r.Require.Emails) > 0:
-			return key + ".emails"
-		case len(r.Require.Domains) > 0:
-			return key + ".domains"
-		}
-	}
-	return ""
 }
 
 func (c *checker) emailMatches(m *OIDCMethod) {

@@ -23,7 +23,7 @@ func (c *checker) rules() {
 			names[r.Name] = i
 		}
 		if judges := r.Access == "authenticated" || r.Access == "optional"; judges && !methods.anyEnabled() {
-			c.bad(key+".access", r.Access+" needs a method, and none is enabled", "set enabled to true for one of "+methodsKey+".jwt, .oidc and .token")
+			c.bad(key+".access", r.Access+" needs a method, and none is enabled", oneMethod)
 		}
 		if len(r.Credentials) == 0 {
 			c.bad(key+".credentials", "admits no kind of credential", "name some of cookie, bearer, basic, or remove the key")
@@ -42,7 +42,7 @@ func (c *checker) unauthenticated(key string, r Rule) {
 	case r.Access != "authenticated" && r.Access != "optional":
 		c.bad(key, "goes with access: authenticated or optional, and this rule is "+r.Access, "remove it, or change access")
 	case r.Unauthenticated == "redirect" && !c.file.Config.Authentication.Methods.SessionCompatible():
-		c.bad(key, "redirect needs a method that people log in with, and none is enabled", "set "+oidcKey+".enabled to true, or write auto")
+		c.bad(key, "redirect needs a method that people log in with, and none is enabled", "set "+oidcKey+".enabled or "+githubKey+".enabled to true, or write auto")
 	}
 }
 

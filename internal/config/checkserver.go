@@ -24,6 +24,7 @@ func (c *checker) server() {
 	if s.DrainDelay > 0 && s.DrainDelay >= s.ShutdownGrace {
 		c.warn("server.drain_delay", "leaves no time for the checks in flight within server.shutdown_grace", "make it shorter than "+formatDuration(s.ShutdownGrace))
 	}
+	c.limits()
 	cache := c.file.Config.Cache
 	if cache.Size < 0 || cache.Size > maxCacheSize {
 		c.bad("cache.size", c.shown("cache.size", strconv.Itoa(cache.Size))+" is out of range", "write 0 to "+strconv.Itoa(maxCacheSize))
@@ -33,6 +34,17 @@ func (c *checker) server() {
 	}
 	if cache.MaxStaleness > time.Minute {
 		c.warn("cache.max_staleness", "lets a session that another replica has ended be used for up to "+formatDuration(cache.MaxStaleness), "set at most 1m")
+	}
+}
+
+// limits checks how much is let through in a minute.
+func (c *checker) limits() {
+	const most = 10_000
+	l := c.file.Config.Limits
+	for key, n := range map[string]int{"limits.logins_per_minute": l.LoginsPerMinute, "limits.redirects_per_minute": l.RedirectsPerMinute} {
+		if n < 0 || n > most {
+			c.bad(key, c.shown(key, strconv.Itoa(n))+" is out of range", "write 1 to "+strconv.Itoa(most)+", or 0 for no limit")
+		}
 	}
 }
 

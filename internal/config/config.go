@@ -24,6 +24,7 @@ type Config struct {
 	Rules          []Rule         `key:"rules"`
 	Upstream       Upstream       `key:"upstream"`
 	Cache          Cache          `key:"cache"`
+	Limits         Limits         `key:"limits"`
 	Paths          Paths          `key:"paths"`
 	Pages          Pages          `key:"pages"`
 	Server         Server         `key:"server"`
@@ -32,11 +33,16 @@ type Config struct {
 
 // Authentication is the block "authentication", which follows Flipt's.
 type Authentication struct {
-	Required bool    `key:"required"`
-	Exclude  Exclude `key:"exclude"`
-	Session  Session `key:"session"`
-	Methods  Methods `key:"methods"`
-	Admins   Admins  `key:"admins"`
+	Required           bool         `key:"required"`
+	Exclude            Exclude      `key:"exclude"`
+	Session            Session      `key:"session"`
+	Methods            Methods      `key:"methods"`
+	AllowedDomains     []string     `key:"allowed_domains"`
+	AllowedUserFilters []UserFilter `key:"allowed_user_filters"`
+	SignUp             string       `key:"sign_up" enum:"open|approval|closed"`
+	AccountLinking     string       `key:"account_linking" enum:"off|verified_email"`
+	Grants             []Grant      `key:"grants"`
+	Admins             People       `key:"admins"`
 }
 
 // Exclude is the block "authentication.exclude". Management and Metadata have
@@ -51,9 +57,10 @@ type Exclude struct {
 
 // Methods is the block "authentication.methods".
 type Methods struct {
-	Token TokenMethod `key:"token"`
-	OIDC  OIDCMethod  `key:"oidc"`
-	JWT   JWTMethod   `key:"jwt"`
+	Token  TokenMethod  `key:"token"`
+	OIDC   OIDCMethod   `key:"oidc"`
+	GitHub GitHubMethod `key:"github"`
+	JWT    JWTMethod    `key:"jwt"`
 }
 
 // TokenMethod is the block "authentication.methods.token".
@@ -161,18 +168,20 @@ type Match struct {
 
 // Require is the block "require" of a rule.
 type Require struct {
-	Methods []string `key:"methods"`
-	Emails  []string `key:"emails"`
-	Domains []string `key:"domains"`
-	Groups  []string `key:"groups"`
-	Scopes  []string `key:"scopes"`
-	When    string   `key:"when"`
+	Methods       []string `key:"methods"`
+	Emails        []string `key:"emails"`
+	Domains       []string `key:"domains"`
+	Groups        []string `key:"groups"`
+	Organizations []string `key:"organizations"`
+	Teams         []string `key:"teams"`
+	Scopes        []string `key:"scopes"`
+	When          string   `key:"when"`
 	// MaxAuthAge is zero where it does not matter.
 	MaxAuthAge time.Duration `key:"max_auth_age"`
 }
 
 func (r Require) empty() bool {
-	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Scopes) == 0 && r.When == "" && r.MaxAuthAge == 0
+	return len(r.Methods)+len(r.Emails)+len(r.Domains)+len(r.Groups)+len(r.Organizations)+len(r.Teams)+len(r.Scopes) == 0 && r.When == "" && r.MaxAuthAge == 0
 }
 
 // Upstream is the block "upstream".
@@ -203,6 +212,12 @@ type Cache struct {
 	// MaxStaleness bounds what is answered from the cache while revocations by
 	// other replicas cannot be heard.
 	MaxStaleness time.Duration `key:"max_staleness"`
+}
+
+// Limits is the block "limits". Zero is no limit.
+type Limits struct {
+	LoginsPerMinute    int `key:"logins_per_minute"`
+	RedirectsPerMinute int `key:"redirects_per_minute"`
 }
 
 // Paths is the block "paths".
@@ -304,9 +319,10 @@ func Default() Config {
 			Method:  "X-Auth-Request-Method",
 			Scopes:  "X-Auth-Request-Scopes",
 		}},
-		Cache: Cache{Size: 100_000, TTL: time.Minute, NegativeTTL: 2 * time.Second, MaxStaleness: 5 * time.Second},
-		Paths: Paths{Ambiguous: "every-reading"},
-		Pages: Pages{Language: "en"},
+		Cache:  Cache{Size: 100_000, TTL: time.Minute, NegativeTTL: 2 * time.Second, MaxStaleness: 5 * time.Second},
+		Limits: Limits{LoginsPerMinute: 30, RedirectsPerMinute: 3},
+		Paths:  Paths{Ambiguous: "every-reading"},
+		Pages:  Pages{Language: "en"},
 		Server: Server{
 			GRPC:          GRPC{Address: ":9001", Faults: "deny"},
 			HTTP:          HTTP{Address: ":8080"},
@@ -320,6 +336,9 @@ func Default() Config {
 	c.Authentication.Session = defaultSession()
 	c.Authentication.Methods.Token.Storage.Type = "static"
 	c.Authentication.Methods.OIDC.CacheTTL = defaultCacheTTL
+	c.Authentication.Methods.GitHub.RecheckInterval = defaultRecheckInterval
+	c.Authentication.SignUp = "open"
+	c.Authentication.AccountLinking = "off"
 	c.Authentication.Methods.JWT.setDefaults()
 	return c
 }

@@ -79,11 +79,11 @@ func (d *decoder) unknown(block string, e *entry, fields []field) {
 func keyElsewhere(key string) string {
 	var found []string
 	walk("", reflect.ValueOf(Default()), func(k documentedKey) {
-		if k.key == key && !strings.Contains(k.path, "<") {
+		if _, same := docFor(k.path); k.key == key && same == "" {
 			found = append(found, k.path)
 		}
 	})
-	if len(found) != 1 {
+	if len(found) != 1 || strings.Contains(found[0], "<") {
 		return ""
 	}
 	return found[0]
@@ -95,7 +95,7 @@ func (d *decoder) field(key string, n *node, v reflect.Value, f field) {
 		d.block(key, n, v)
 	case shapeBlocks:
 		d.blocks(key, n, v)
-	case shapeNamed, shapeTexts:
+	case shapeNamed, shapeTexts, shapeLists:
 		d.mapping(key, n, v, f)
 	case shapeList:
 		d.list(key, n, v, f)

@@ -19,7 +19,7 @@ type doc struct {
 // docs explains every key, blocks included. The keys of a named issuer are
 // explained with those of the unnamed one.
 func docs() []doc {
-	return slices.Concat(authenticationDocs(), sessionDocs(), redisDocs(), oidcDocs(), issuerDocs(), ruleDocs(), serviceDocs(), serverDocs())
+	return slices.Concat(authenticationDocs(), peopleDocs(), sessionDocs(), redisDocs(), oidcDocs(), githubDocs(), issuerDocs(), ruleDocs(), serviceDocs(), serverDocs())
 }
 
 func authenticationDocs() []doc {
@@ -33,10 +33,6 @@ func authenticationDocs() []doc {
 		{path: "authentication.exclude.metadata", text: "Accepted for the sake of existing files, and without effect, as in Flipt v2."},
 		{path: "authentication.exclude.hosts", text: "The hosts on which the exclusions above count. Host patterns are those of `rules[].match.hosts`. An empty list means every host."},
 		{path: "authentication.methods", text: "The ways of recognising somebody. Each is off unless its `enabled` is true."},
-		{path: "authentication.admins", text: "Who may see and end the sessions of others. Whoever fits any of the lists is one; empty lists make nobody one."},
-		{path: "authentication.admins.emails", text: "Verified e-mail addresses."},
-		{path: "authentication.admins.groups", text: "Groups, compared character by character."},
-		{path: "authentication.admins.subjects", text: "Subjects, as METHOD`:`SUBJECT or METHOD`/`PROVIDER`:`SUBJECT: `token:boss` is the static token of that id, `oidc/google:1234` the person whom the provider `google` calls 1234."},
 		{path: "authentication.methods.token", text: "Static tokens: secrets that are written down here and presented as `Authorization: Bearer` or in the client-token cookie. The subject is the token's id."},
 		{path: "authentication.methods.token.enabled", text: "Turns the method on."},
 		{path: "authentication.methods.token.storage", text: "Where the tokens are."},
@@ -82,14 +78,16 @@ func ruleDocs() []doc {
 		{path: "rules[].match.methods", text: "HTTP methods in upper case. `GET` includes HEAD."},
 		{path: "rules[].access", text: "What the rule asks for. `anonymous`: nothing. `optional`: a credential may identify its bearer. `authenticated`: a valid credential, and what `require` says. `deny`: nobody passes."},
 		{path: "rules[].credentials", text: "The kinds of credential that the rule admits: `cookie` (the client-token cookie), `bearer` (`Authorization: Bearer` and `JWT`), `basic` (`Authorization: Basic`)."},
-		{path: "rules[].require", text: "What the identity must have; goes with `access: authenticated` only. Everything that is named must be met: any of the methods, e-mails, domains and groups, each of the scopes, and the expression."},
-		{path: "rules[].require.methods", text: "Any of these methods established the identity: `token`, `oidc`, `jwt`."},
+		{path: "rules[].require", text: "What the identity must have; goes with `access: authenticated` only. Everything that is named must be met: any of the methods, e-mails, domains, groups, organizations and teams, each of the scopes, and the expression."},
+		{path: "rules[].require.methods", text: "Any of these methods established the identity: `token`, `oidc`, `github`, `jwt`."},
 		{path: "rules[].require.emails", text: "The verified e-mail address is one of these."},
 		{path: "rules[].require.domains", text: "The verified e-mail address is in one of these domains."},
 		{path: "rules[].require.groups", text: "The identity is in one of these groups."},
-		{path: "rules[].require.scopes", text: "The credential has all of these scopes."},
+		{path: "rules[].require.organizations", text: "The person is an active member of one of these organizations at GitHub; names are compared without case. Organizations are never groups, because anybody can found one of any name."},
+		{path: "rules[].require.teams", text: "The person is in one of these teams at GitHub, as ORGANIZATION`/`TEAM, without case."},
+		{path: "rules[].require.scopes", text: "The credential has all of these scopes. Those of people are in `authentication.grants`."},
 		{path: "rules[].require.max_auth_age", text: "How long ago the person may have authenticated at most, for what is worth asking again: a browser is sent to the login, which asks the provider to (OpenID Connect's `max_age`), everything else gets a 401. A credential that does not say when somebody authenticated, such as a static token, does not pass. `0s` means that it does not matter."},
-		{path: "rules[].require.when", text: "An expression in the Common Expression Language that must be true, over `identity` (`subject`, `issuer`, `method`, `provider`, `email`, `email_verified`, `name`, `groups`, `scopes`, `claims`, `metadata`, `auth_time`) and `request` (`method`, `host`, `path`, `query`, `headers`, `principal`, `time`). A missing field or an error denies."},
+		{path: "rules[].require.when", text: "An expression in the Common Expression Language that must be true, over `identity` (`subject`, `issuer`, `method`, `provider`, `email`, `email_verified`, `name`, `groups`, `organizations`, `teams`, `scopes`, `claims`, `metadata`, `auth_time`) and `request` (`method`, `host`, `path`, `query`, `headers`, `principal`, `time`). A missing field or an error denies."},
 		{path: "rules[].unauthenticated", text: "How a request without a good credential is answered. `auto`: a browser that opens a page is sent to the login, if there is one and the session cookie reaches the host, and everything else gets a 401. `redirect`: so is every other GET and HEAD, apart from gRPC and WebSockets. `status`: always a 401."},
 		{path: "rules[].invalid", text: "What becomes of a bad credential on an `optional` rule: `refuse` answers 401, `ignore` treats the request as anonymous. Goes with `access: optional` only.", fallback: "refuse"},
 		{path: "rules[].shadow", text: "Tries a rule out: it is evaluated and counted, and then the next one that matches decides."},
@@ -104,10 +102,10 @@ func serviceDocs() []doc {
 		{path: "upstream.identity_headers.email", text: "The e-mail address."},
 		{path: "upstream.identity_headers.name", text: "The display name."},
 		{path: "upstream.identity_headers.groups", text: "The groups, separated by commas."},
-		{path: "upstream.identity_headers.method", text: "The method that established the identity: `token`, `oidc`, `jwt`."},
+		{path: "upstream.identity_headers.method", text: "The method that established the identity: `token`, `oidc`, `github`, `jwt`."},
 		{path: "upstream.identity_headers.scopes", text: "The scopes, separated by commas."},
 		{path: "upstream.identity_headers.issuer", text: "The issuer."},
-		{path: "upstream.identity_headers.user_id", text: "The user's id in Gateward's own records, which no method of this version has."},
+		{path: "upstream.identity_headers.user_id", text: "The user's id in Gateward's own records, which stays the same by whichever provider the person logs in. Only who has logged in has one."},
 		{path: "upstream.remove_headers", text: "Further request headers that no client may send: they are removed from every request."},
 		{path: "upstream.forward_credentials", text: "With true, the client-token cookie and the credential that was judged stay in the request. With false the upstream never sees them."},
 		{path: "cache", text: "The decision cache: identities by the hash of their credential. What a rule requires is judged on every request all the same, and nothing is kept longer than the credential is valid."},
@@ -115,6 +113,9 @@ func serviceDocs() []doc {
 		{path: "cache.ttl", text: "How long an identity is used without verifying its credential again."},
 		{path: "cache.negative_ttl", text: "How long a refusal is remembered. More than five seconds is warned about."},
 		{path: "cache.max_staleness", text: "For how long a session is used from the cache while it cannot be heard whether another replica has ended it. A session that is ended is otherwise felt on the next check everywhere. More than a minute is warned about."},
+		{path: "limits", text: "What is stopped when it comes too often. What is counted is forgotten after a while, and takes bounded memory."},
+		{path: "limits.logins_per_minute", text: "How many logins may be begun in a minute from one address; those beyond get a 429. `server.client_ip` decides which address counts. At most 10000; 0 is no limit."},
+		{path: "limits.redirects_per_minute", text: "How often in a minute a browser may be sent to the login from the same place and come back without a session. After that it gets a page that says why that may be, instead of going round in circles. At most 10000; 0 is no limit."},
 		{path: "paths", text: "How unusual paths are treated."},
 		{path: "paths.ambiguous", text: "Paths that programs read differently, such as those with `%2f`, `;` or `//`. `every-reading` lets one pass only if the rule of every reading lets it pass; `refuse` answers 400."},
 	}
@@ -127,7 +128,7 @@ func serverDocs() []doc {
 		{path: "pages.logo", text: "The https address of an image that stands beside the name."},
 		{path: "pages.language", text: "The language of the pages. There is only `en`."},
 		{path: "server", text: "Where Gateward listens."},
-		{path: "server.public_url", text: "Where browsers reach the login service: `https` or `http`, the host, and the port if it is not the usual one, such as `https://app.example.com`. Envoy hands what is below its `/auth` to `server.http`. `http` is for this machine.", derived: "the address in the first `redirect_address`, by the provider's name"},
+		{path: "server.public_url", text: "Where browsers reach the login service: `https` or `http`, the host, and the port if it is not the usual one, such as `https://app.example.com`. Envoy hands what is below its `/auth` to `server.http`. `http` is for this machine.", derived: "the address in the first `redirect_address`, by the provider's name and last of `github`"},
 		{path: "server.grpc", text: "The listener that Envoy asks."},
 		{path: "server.grpc.address", text: "`host:port`, where an empty host means every address, or `unix:///path`."},
 		{path: "server.grpc.tls", text: "TLS of the listener. It is off without a certificate; files are read again when they change."},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 const (
 	envSession = "GATEWARD_AUTHENTICATION_SESSION_"
 	envOIDC    = "GATEWARD_AUTHENTICATION_METHODS_OIDC_"
+	envGitHub  = "GATEWARD_AUTHENTICATION_METHODS_GITHUB_"
 )
 
 // documentedExamples are those of Flipt's documentation that we have the keys
@@ -24,6 +26,10 @@ func documentedExamples(key string) []documentedExample {
 	const noMethod = "1:1: authentication.methods: no method is enabled"
 	const noDomain = "1:1: authentication.session.domain: authentication: session_domain non-empty value is required"
 	withDomain := []string{envSession + "DOMAIN=your.flipt.instance.url.com"}
+	withGitHub := append(
+		[]string{envGitHub + "CLIENT_ID=id", envGitHub + "CLIENT_SECRET=secret", envGitHub + "REDIRECT_ADDRESS=https://your.flipt.instance.url.com"},
+		withDomain...,
+	)
 	return []documentedExample{
 		{"required.yaml", withToken, noMethod, func(c *config.Config) bool { return c.Authentication.Required }},
 		{"exclude.yaml", withToken, noMethod, func(c *config.Config) bool {
@@ -63,6 +69,20 @@ func documentedExamples(key string) []documentedExample {
 			m := c.Authentication.Methods.OIDC
 			return slices.Equal(m.EmailMatches, []string{"^.*@flipt.io$"}) && m.CacheTTL == 15*time.Minute &&
 				m.Providers["some_provider"].IssuerURL == "https://some.oidc.issuer.com"
+		}},
+		{"github.yaml", withDomain, noDomain, func(c *config.Config) bool {
+			m := &c.Authentication.Methods.GitHub
+			return m.ClientID == "some_client_identifier" && m.ClientSecret.Reveal() == "some_client_secret_credential" && m.UsePKCE == nil && m.ServerURL == "" &&
+				m.RedirectAddress == c.PublicURL() && slices.Equal(m.Scopes, []string{"user:email"}) && m.RecheckInterval == 15*time.Minute
+		}},
+		{"github-orgs.yaml", withGitHub, noDomain, func(c *config.Config) bool {
+			m := &c.Authentication.Methods.GitHub
+			return m.ClientID == "id" && m.ClientSecret.Reveal() == "secret" && c.PublicURL() == "https://your.flipt.instance.url.com" &&
+				slices.Equal(m.Scopes, []string{"read:org"}) && slices.Equal(m.AllowedOrganizations, []string{"my-org", "my-other-org"}) && len(m.AllowedTeams) == 0
+		}},
+		{"github-teams.yaml", withGitHub, noDomain, func(c *config.Config) bool {
+			want := map[string][]string{"my-org": {"my-team"}, "my-other-org": {"my-other-team"}}
+			return reflect.DeepEqual(c.Authentication.Methods.GitHub.AllowedTeams, want)
 		}},
 		{"memory.yaml", withToken, noMethod, func(c *config.Config) bool {
 			return c.Authentication.Session.Storage.Type == "memory"
@@ -147,12 +167,9 @@ func TestDocumentedSession(t *testing.T) {
 func TestDocumentedLater(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		"eks.yaml":          "4:5: authentication.methods.kubernetes",
-		"github-orgs.yaml":  "4:5: authentication.methods.github",
-		"github-teams.yaml": "4:5: authentication.methods.github",
-		"github.yaml":       "4:5: authentication.methods.github",
-		"kubernetes.yaml":   "4:5: authentication.methods.kubernetes",
-		"session.yaml":      "6:5: authentication.session.csrf",
+		"eks.yaml":        "4:5: authentication.methods.kubernetes",
+		"kubernetes.yaml": "4:5: authentication.methods.kubernetes",
+		"session.yaml":    "6:5: authentication.session.csrf",
 	} {
 		_, err := config.Load(config.Options{Path: "testdata/documented/" + file})
 		if want = file + ":" + want + ": unknown key; "; err == nil || !strings.Contains(err.Error(), want) {
@@ -172,7 +189,7 @@ func TestDocumentedAreTheFixtures(t *testing.T) {
 	for _, e := range documentedExamples("") {
 		covered = append(covered, e.file)
 	}
-	covered = append(covered, "eks.yaml", "github-orgs.yaml", "github-teams.yaml", "github.yaml", "kubernetes.yaml", "session.yaml")
+	covered = append(covered, "eks.yaml", "kubernetes.yaml", "session.yaml")
 	for _, name := range names {
 		if !slices.Contains(covered, filepath.Base(name)) {
 			t.Error(fmt.Sprint(name, " is not tested"))

@@ -149,7 +149,7 @@ func resolveName(t reflect.Type, n *node, rest string) ([]step, fit) {
 			steps, got = resolveItem(f, child, below)
 		case shapeNamed:
 			steps, got = resolveNamed(f, child, below)
-		case shapeTexts:
+		case shapeTexts, shapeLists:
 			steps, got = resolveText(f, child, below)
 		}
 		if got.ok || got.problem != "" {
@@ -213,7 +213,7 @@ func resolveNamed(f field, n *node, rest string) ([]step, fit) {
 	return pick(f, known, fresh)
 }
 
-// resolveText resolves the key of a map of strings: all that is left.
+// resolveText resolves the key of a map of strings or lists: all that is left.
 func resolveText(f field, n *node, rest string) ([]step, fit) {
 	var known [][]step
 	for _, id := range matchingKeys(n, rest) {
@@ -245,17 +245,21 @@ func matchingKeys(n *node, name string) []string {
 	}
 	var keys []string
 	for _, e := range n.entries {
-		mangled := strings.Map(func(r rune) rune {
-			if isAlphanumeric(r) {
-				return r
-			}
-			return '_'
-		}, e.key)
-		if strings.ToUpper(mangled) == name {
+		if envWord(e.key) == name {
 			keys = append(keys, e.key)
 		}
 	}
 	return keys
+}
+
+// envWord returns what a map key is in the name of a variable.
+func envWord(key string) string {
+	return strings.ToUpper(strings.Map(func(r rune) rune {
+		if isAlphanumeric(r) {
+			return r
+		}
+		return '_'
+	}, key))
 }
 
 // set puts a value at the end of a path, and makes the blocks on the way. What

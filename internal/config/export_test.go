@@ -12,7 +12,7 @@ func Undocumented() []string {
 	var wrong, paths []string
 	walk("", reflect.ValueOf(Default()), func(k documentedKey) {
 		paths = append(paths, k.path)
-		if k.shape() == shapeNamed || k.shape() == shapeTexts {
+		if k.shape() == shapeNamed || k.shape().texts() {
 			paths = append(paths, k.path+".<"+k.mapKey+">")
 		}
 		if k.shape() == shapeString && k.typ.Kind() != reflect.String {

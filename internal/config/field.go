@@ -25,6 +25,7 @@ const (
 	shapeBlocks  // a list of structs
 	shapeNamed   // structs by name
 	shapeTexts   // strings by name
+	shapeLists   // lists of strings by name
 )
 
 func shapeOf(t reflect.Type) shape {
@@ -54,10 +55,17 @@ func shapeOf(t reflect.Type) shape {
 		if t.Elem().Kind() == reflect.Struct {
 			return shapeNamed
 		}
+		if t.Elem().Kind() == reflect.Slice {
+			return shapeLists
+		}
 		return shapeTexts
 	}
 	return shapeString
 }
+
+// texts reports whether a value of the shape is a map whose values each stand in
+// one environment variable.
+func (s shape) texts() bool { return s == shapeTexts || s == shapeLists }
 
 // leaf reports whether a value of the shape stands in one environment variable.
 func (s shape) leaf() bool { return s <= shapeList }

@@ -38,7 +38,7 @@ func describe(b *bytes.Buffer, k documentedKey) {
 	switch {
 	case k.shape().leaf():
 		fmt.Fprintf(b, " Environment: `%s`.", envName(k.path))
-	case k.shape() == shapeTexts:
+	case k.shape().texts():
 		fmt.Fprintf(b, " Environment: `%s`.", envName(k.path+".<"+k.mapKey+">"))
 	}
 	text := d.text
@@ -46,7 +46,7 @@ func describe(b *bytes.Buffer, k documentedKey) {
 		text = "As `" + same + "`."
 	}
 	fmt.Fprintf(b, "\n\n%s\n", text)
-	if k.shape() == shapeNamed || k.shape() == shapeTexts {
+	if k.shape() == shapeNamed || k.shape().texts() {
 		entry := k.path + ".<" + k.mapKey + ">"
 		if d, same := docFor(entry); same == "" && d.text != "" {
 			fmt.Fprintf(b, "\n`%s`: %s\n", entry, d.text)
@@ -68,6 +68,8 @@ func typeName(k documentedKey) string {
 		return "Blocks by " + k.mapKey
 	case shapeTexts:
 		return "Strings by " + k.mapKey
+	case shapeLists:
+		return "Lists by " + k.mapKey
 	case shapeBool:
 		return "Boolean"
 	case shapeInt:

@@ -35,6 +35,9 @@ type OIDCProvider struct {
 	ClaimsMapping           map[string]string `key:"claims_mapping" mapkey:"attribute"`
 	GroupsClaim             string            `key:"groups_claim"`
 	AllowedGroups           []string          `key:"allowed_groups"`
+	AllowedDomains          []string          `key:"allowed_domains"`
+	EmailAuthority          []string          `key:"email_authority"`
+	GraphURL                string            `key:"graph_url"`
 	RequireVerifiedEmail    bool              `key:"require_verified_email"`
 	MaxAge                  time.Duration     `key:"max_age"`
 	Prompt                  string            `key:"prompt"`
@@ -48,24 +51,4 @@ func (p *OIDCProvider) setDefaults() {
 	p.Algorithms = []string{"RS256"}
 	p.UsePKCE = true
 	p.RequireVerifiedEmail = true
-}
-
-// SessionCompatible reports whether a method is enabled that people log in with,
-// so that there are sessions.
-func (m *Methods) SessionCompatible() bool { return m.OIDC.Enabled }
-
-// enabled tells for each method whether it is.
-func (m *Methods) enabled() map[string]bool {
-	return map[string]bool{"token": m.Token.Enabled, "oidc": m.OIDC.Enabled, "jwt": m.JWT.Enabled}
-}
-
-// anyEnabled reports whether there is a way to be recognised at all.
-func (m *Methods) anyEnabled() bool { return m.Token.Enabled || m.OIDC.Enabled || m.JWT.Enabled }
-
-// Admins is the block "authentication.admins": who may see and end what belongs
-// to others.
-type Admins struct {
-	Emails   []string `key:"emails"`
-	Groups   []string `key:"groups"`
-	Subjects []string `key:"subjects"`
 }

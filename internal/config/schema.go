@@ -79,6 +79,8 @@ func shapeSchema(k documentedKey) object {
 		return object{"type": "object", "additionalProperties": s}
 	case shapeTexts:
 		return object{"type": "object", "additionalProperties": reference("text")}
+	case shapeLists:
+		return object{"type": "object", "additionalProperties": reference("list")}
 	case shapeBool:
 		return anyOf(reference("boolean"), reference("reference"))
 	case shapeInt:

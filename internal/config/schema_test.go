@@ -120,14 +120,14 @@ func TestSchema(t *testing.T) {
 	t.Parallel()
 	s := newSchema(t)
 	for pattern, valid := range map[string]bool{
-		"testdata/documented/{required,exclude,token,jwks,pem,claims,google,oidc,redis,memory,cleanup}.yaml": true,
-		"testdata/documented/{github,kubernetes,session}.yaml":                                               false,
-		"testdata/formats/same.{yaml,json}":                                                                  true,
-		"testdata/formats/wrong.{yaml,json}":                                                                 false,
-		"testdata/mistakes/{warn-*,token-*,jwt-key-file,jwt-no-key}.yaml":                                    true,
-		"testdata/mistakes/unknown-*.yaml":                                                                   false,
-		"testdata/mistakes/duration-bare.yaml":                                                               false,
-		"testdata/mistakes/{rule-access,log,no-value}.yaml":                                                  false,
+		"testdata/documented/{required,exclude,token,jwks,pem,claims,google,oidc,github,github-orgs,github-teams,redis,memory,cleanup}.yaml": true,
+		"testdata/documented/{kubernetes,session}.yaml":                   false,
+		"testdata/formats/same.{yaml,json}":                               true,
+		"testdata/formats/wrong.{yaml,json}":                              false,
+		"testdata/mistakes/{warn-*,token-*,jwt-key-file,jwt-no-key}.yaml": true,
+		"testdata/mistakes/unknown-*.yaml":                                false,
+		"testdata/mistakes/duration-bare.yaml":                            false,
+		"testdata/mistakes/{rule-access,log,no-value}.yaml":               false,
 	} {
 		names := expand(t, pattern)
 		for _, name := range names {
@@ -199,6 +199,10 @@ func TestDocumentation(t *testing.T) {
 		"### `authentication.session.previous_encryption_keys`\n\nList of secrets · no default.",
 		"### `authentication.methods.oidc.providers.<name>.authorize_parameters`\n\nStrings by parameter. Environment: `GATEWARD_AUTHENTICATION_METHODS_OIDC_PROVIDERS_<NAME>_AUTHORIZE_PARAMETERS_<PARAMETER>`.",
 		"### `authentication.methods.oidc.providers.<name>.use_pkce`\n\nBoolean · default `true`.",
+		"### `authentication.methods.github.use_pkce`\n\nBoolean · default: `true`, and `false` on a GitHub Enterprise Server, which does not know it.",
+		"### `authentication.methods.github.allowed_teams`\n\nLists by organization. Environment: `GATEWARD_AUTHENTICATION_METHODS_GITHUB_ALLOWED_TEAMS_<ORGANIZATION>`.",
+		"### `authentication.allowed_user_filters[].type`\n\nOne of `email`, `phone`, `id`, `group`, `organization`, `team` · no default.",
+		"### `authentication.grants[].subjects`\n\nList · default `[]`. Environment: `GATEWARD_AUTHENTICATION_GRANTS_<N>_SUBJECTS`.",
 		"### `upstream.identity_headers.issuer`\n\nString · no default.",
 	} {
 		if !strings.Contains(text, want) {

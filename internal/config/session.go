@@ -151,6 +151,9 @@ func (f *File) settle() {
 	if a.Methods.OIDC.CacheTTL == 0 {
 		a.Methods.OIDC.CacheTTL = defaultCacheTTL
 	}
+	a.Methods.GitHub.settleTeams(func(organization string) bool {
+		return f.Locate(childKey(githubKey+".allowed_teams", organization)).Env != ""
+	})
 }
 
 // cookieDomain returns the host in what is configured as session.domain, which
@@ -172,8 +175,8 @@ func cookieDomain(text string) (string, error) {
 
 // PublicURL returns where browsers reach the login service, as an origin in
 // lower case without a default port ("https://app.example.com"): of
-// server.public_url, or else of the first redirect_address, by provider. It is
-// "" if there is neither.
+// server.public_url, or else of the first redirect_address, by provider and last
+// of GitHub. It is "" if there is neither.
 func (c *Config) PublicURL() string {
 	public, _ := c.publicURL()
 	return public
@@ -190,6 +193,11 @@ func (c *Config) publicURL() (public, key string) {
 			if public, ok := origin(oidc.Providers[name].RedirectAddress); ok {
 				return public, childKey(providersKey, name) + ".redirect_address"
 			}
+		}
+	}
+	if github := &c.Authentication.Methods.GitHub; github.Enabled {
+		if public, ok := origin(github.RedirectAddress); ok {
+			return public, githubKey + ".redirect_address"
 		}
 	}
 	return "", publicKey

@@ -57,17 +57,38 @@ func (v text) documents(t *testing.T, picture string) map[string]page.Document {
 	p := newPages(t, page.Site{Name: v.site})
 	notice := page.Notice{Kind: page.NoticeError, Title: v.name, Text: v.email}
 	session := page.Session{ID: v.id, Current: true, Device: v.name, Address: v.address, LastSeenAt: now, RevokeURL: v.link}
+	theirs := session
+	theirs.Person, theirs.Email, theirs.PersonURL, theirs.Provider = v.name, v.email, v.link, v.address
+	admin := page.Admin{PeopleURL: v.link, SessionsURL: "/x", AccountURL: v.link, Notice: notice, Now: now}
+	user := page.User{ID: v.address, Name: v.name, Emails: []string{v.email}, Providers: []string{v.address, v.name}, URL: v.link, LastLoginAt: now}
+	identities := []page.Identity{{Provider: v.address, Name: v.name, Email: v.email, Issuer: v.email, Subject: v.email, LastLoginAt: now}}
+	search := page.Search{
+		Action: v.link, Label: v.address, Name: "q", Text: v.email, ClearURL: v.link, Hidden: []page.Parameter{{"show", v.email}},
+		Choice: page.Choice{Label: v.address, Name: "by", Value: v.address, Options: []page.Option{{v.name, v.address}}},
+	}
+	paging := page.Paging{FirstURL: v.link, NextURL: v.link, Searched: 5000}
 	return map[string]page.Document{
 		"login": p.Login(page.Login{Providers: []page.Provider{{v.name, v.link}, {v.email, v.link}}, Notice: notice, RequestID: v.id}),
 		"account": p.Account(page.Account{
 			Name: v.name, Email: v.email, Picture: picture, Provider: v.address, Sessions: []page.Session{session, session},
-			Notice: notice, LogoutURL: v.link, RevokeOthersURL: v.link, FormOrigins: []string{v.link, picture}, Now: now,
+			Notice: notice, LogoutURL: v.link, RevokeOthersURL: v.link, RevokeAllURL: v.link, AdminURL: v.link, Identities: identities,
+			FormOrigins: []string{v.link, picture}, Now: now,
 		}),
 		"logout": p.Logout(page.Logout{Account: v.email, ActionURL: v.link, CancelURL: v.link, FormOrigins: []string{v.link}}),
 		"error": p.Error(page.Error{
 			Status: 403, Title: v.name, Text: v.email, Account: v.email, Rule: v.address, RequestID: v.id,
-			Actions: []page.Action{{v.name, v.link}, {v.address, v.link}},
+			Reason: v.email, Actions: []page.Action{{v.name, v.link}, {v.address, v.link}},
 		}),
+		"waiting": p.Waiting(page.Waiting{Account: v.email, RequestID: v.id, Actions: []page.Action{{v.name, v.link}}}),
+		"people": p.People(page.People{
+			Admin: admin, Tabs: []page.Tab{{v.name, v.link, true}, {v.address, v.link, false}}, Search: search,
+			People: []page.User{user, {ID: v.id}}, Empty: v.email, Paging: paging,
+		}),
+		"person": p.Person(page.Person{
+			Admin: admin, User: user, Identities: identities, Sessions: []page.Session{theirs}, Paging: paging,
+			EnableURL: v.link, DisableURL: v.link, RevokeAllURL: v.link,
+		}),
+		"sessions": p.AllSessions(page.AllSessions{Admin: admin, Search: search, Sessions: []page.Session{theirs}, Empty: v.email, Paging: paging}),
 	}
 }
 

@@ -3,6 +3,7 @@ package page
 import (
 	"cmp"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/gateward/gateward/internal/browser"
@@ -32,15 +33,19 @@ type (
 	}
 	accountView struct {
 		frame
+		Areas                                    []Tab
 		Notice                                   *noticeView
 		Initials, Picture, Name, Email, Provider string
-		LogoutURL, RevokeOthersURL               string
+		LogoutURL, RevokeOthersURL, RevokeAllURL string
+		Identities                               []identityView
 		Sessions                                 []sessionView
 		Count                                    int
 		Alone                                    bool
 	}
 	sessionView struct {
 		ID, Device, Address        string
+		Person, Email, PersonURL   string
+		Provider                   string
 		Current, Handheld          bool
 		LastSeen, Created, Expires *moment
 		RevokeURL                  string
@@ -53,6 +58,7 @@ type (
 		frame
 		Status  int
 		Text    string
+		Reason  string
 		Actions []Action
 		Facts   []fact
 	}
@@ -78,7 +84,9 @@ func (p *Pages) Account(v Account) Document {
 		frame: p.titled("Your account"), Notice: viewNotice(v.Notice),
 		Name: browser.Printable(v.Name, maxName), Email: browser.Printable(v.Email, maxEmail),
 		Provider:  browser.Printable(v.Provider, maxLabel),
-		LogoutURL: link(v.LogoutURL), RevokeOthersURL: link(v.RevokeOthersURL),
+		LogoutURL: link(v.LogoutURL), RevokeOthersURL: link(v.RevokeOthersURL), RevokeAllURL: link(v.RevokeAllURL),
+		Areas:    viewTabs([]Tab{{Label: "Administration", URL: v.AdminURL}}),
+		Sessions: viewSessions(v.Sessions, v.Now), Identities: viewIdentities(v.Identities, v.Now),
 		Count: len(v.Sessions), Alone: len(v.Sessions) == 1 && v.Sessions[0].Current,
 	}
 	view.Initials = initials(cmp.Or(view.Name, view.Email))
@@ -89,20 +97,24 @@ func (p *Pages) Account(v Account) Document {
 	if s, ok := imageSource(v.Picture); ok && s != "'self'" {
 		view.Picture, source = v.Picture, s
 	}
-	for _, s := range v.Sessions {
+	return p.document(p.account, view, p.policy(source, v.FormOrigins))
+}
+
+func viewSessions(all []Session, now time.Time) []sessionView {
+	var views []sessionView
+	for i := range all {
+		s := &all[i]
 		device := cmp.Or(browser.Printable(s.Device, maxName), unknownDevice)
-		seen := s.LastSeenAt
-		if !v.Now.IsZero() && seen.After(v.Now) { // noted by a replica whose clock is ahead
-			seen = v.Now
-		}
-		view.Sessions = append(view.Sessions, sessionView{
+		views = append(views, sessionView{
 			ID: browser.Printable(s.ID, maxName), Device: device, Handheld: isHandheld(device), Current: s.Current,
-			Address:  cmp.Or(browser.Printable(s.Address, maxLabel), "Unknown address"),
-			LastSeen: momentOf(seen, v.Now), Created: momentOf(s.CreatedAt, v.Now), Expires: momentOf(s.ExpiresAt, v.Now),
+			Address: cmp.Or(browser.Printable(s.Address, maxLabel), "Unknown address"),
+			Person:  browser.Printable(s.Person, maxName), Email: browser.Printable(s.Email, maxEmail), PersonURL: link(s.PersonURL),
+			Provider: browser.Printable(s.Provider, maxLabel),
+			LastSeen: momentOf(earlier(s.LastSeenAt, now), now), Created: momentOf(s.CreatedAt, now), Expires: momentOf(s.ExpiresAt, now),
 			RevokeURL: link(s.RevokeURL),
 		})
 	}
-	return p.document(p.account, view, p.policy(source, v.FormOrigins))
+	return views
 }
 
 // Logout returns the page that asks whether to log out.
@@ -117,14 +129,25 @@ func (p *Pages) Logout(v Logout) Document {
 // Error returns the page of a request that failed.
 func (p *Pages) Error(v Error) Document {
 	title := cmp.Or(browser.Printable(v.Title, maxName), "Something went wrong")
-	view := errorView{frame: p.titled(title), Status: v.Status, Text: browser.Printable(v.Text, maxProse)}
-	for _, a := range v.Actions {
+	view := errorView{
+		frame: p.titled(title), Status: v.Status,
+		Text: browser.Printable(v.Text, maxProse), Reason: browser.Printable(v.Reason, maxProse),
+	}
+	actions := v.Actions
+	if strings.HasPrefix(v.ReasonURL, "https://") {
+		actions = append([]Action{{Label: "Continue at the provider", URL: v.ReasonURL}}, actions...)
+	}
+	for _, a := range actions {
 		if label := browser.Printable(a.Label, maxLabel); label != "" && browser.IsLink(a.URL) {
 			view.Actions = append(view.Actions, Action{Label: label, URL: a.URL})
 		}
 	}
+	who := "You are logged in as"
+	if v.NoSession {
+		who = "You came as"
+	}
 	for _, f := range [...]fact{
-		{"You are logged in as", browser.Printable(v.Account, maxEmail)},
+		{who, browser.Printable(v.Account, maxEmail)},
 		{"Rule", browser.Printable(v.Rule, maxName)},
 		{"Request id, should you ask for help", requestID(v.RequestID)},
 	} {
@@ -133,6 +156,15 @@ func (p *Pages) Error(v Error) Document {
 		}
 	}
 	return p.document(p.failed, view, p.policy("", nil))
+}
+
+// Waiting returns the page of a person whom no administrator has enabled yet.
+func (p *Pages) Waiting(v Waiting) Document {
+	return p.Error(Error{
+		Title:   "Your account is waiting",
+		Text:    "You have logged in, and your account is new here. An administrator has to enable it before you can enter. Once that has happened, please log in again.",
+		Account: v.Account, NoSession: v.NoSession, RequestID: v.RequestID, Actions: v.Actions,
+	})
 }
 
 func viewNotice(n Notice) *noticeView {

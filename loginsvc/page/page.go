@@ -1,5 +1,6 @@
 // Package page makes the pages of the login service: to log in, the account
-// with its sessions, to log out, and errors. It owns their words, their look
+// with its sessions, to log out, errors, and the users and sessions that
+// administrators see. It owns their words, their look
 // and the Content-Security-Policy that goes with each.
 //
 // A page is finished HTML that works without scripts and loads nothing but the
@@ -48,10 +49,11 @@ type Document struct {
 
 // Pages makes documents. It is safe for concurrent use.
 type Pages struct {
-	site                           frame
-	logo                           string // source expression of the logo, or ""
-	styles                         string // source expressions of the styles
-	login, account, logout, failed *template.Template
+	site   frame
+	logo   string // source expression of the logo, or ""
+	styles string // source expressions of the styles
+
+	login, account, logout, failed, people, person, sessions *template.Template
 }
 
 // frame is what every page is given beside what is its own.
@@ -92,7 +94,7 @@ func New(s Site) (*Pages, error) {
 // parse reads the templates and makes each page once, so that a mistake in one
 // is found now and not by a visitor.
 func (p *Pages) parse() error {
-	layout, err := template.ParseFS(templates, "templates/layout.html")
+	layout, err := template.ParseFS(templates, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return err
 	}
@@ -108,9 +110,14 @@ func (p *Pages) parse() error {
 		view any
 	}{
 		"login.html":   {&p.login, loginView{Providers: make([]Provider, 2)}},
-		"account.html": {&p.account, accountView{Sessions: make([]sessionView, 1)}},
+		"account.html": {&p.account, accountView{Sessions: make([]sessionView, 1), Identities: make([]identityView, 1)}},
 		"logout.html":  {&p.logout, logoutView{}},
 		"error.html":   {&p.failed, errorView{Actions: make([]Action, 1), Facts: make([]fact, 1)}},
+		"people.html": {&p.people, peopleView{
+			Search: &searchView{Choice: &choiceView{Options: make([]optionView, 1)}}, People: make([]userView, 1), Paging: &Paging{},
+		}},
+		"person.html":   {&p.person, personView{Sessions: make([]sessionView, 1), Identities: make([]identityView, 1), Paging: &Paging{}}},
+		"sessions.html": {&p.sessions, allSessionsView{Sessions: make([]sessionView, 1), Paging: &Paging{}}},
 	} {
 		t, err := layout.Clone()
 		if err != nil {

@@ -53,7 +53,7 @@ func TestPages_Golden(t *testing.T) {
 // nothing is in a page that its policy forbids.
 func TestPages_AreAccessible(t *testing.T) {
 	t.Parallel()
-	for _, s := range append(samples(), sample{"account_50", page.Site{}, crowd(50)}) {
+	for _, s := range append(samples(), sample{"account_50", page.Site{}, crowd(50)}, sample{"people_50", page.Site{}, manyPeople(50)}) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			d := s.document(newPages(t, s.site))
@@ -62,6 +62,7 @@ func TestPages_AreAccessible(t *testing.T) {
 			}
 			checkTree(t, d)
 			checkControls(t, d)
+			checkData(t, d)
 		})
 	}
 }
@@ -120,8 +121,22 @@ func checkControls(t *testing.T, d page.Document) {
 	root := parse(t, d)
 	for _, form := range all(root, "form") {
 		buttons := all(form, "button")
-		if attr(form, "method") != "post" || !browser.IsLink(attr(form, "action")) || len(buttons) != 1 {
+		method := "post"
+		if attr(form, "role") == "search" {
+			method = "get" // it changes nothing
+		}
+		if attr(form, "method") != method || !browser.IsLink(attr(form, "action")) || len(buttons) != 1 {
 			t.Errorf("form %+v with %d buttons", form.Attr, len(buttons))
+		}
+	}
+	for _, details := range all(root, "details") {
+		if s := all(details, "summary"); len(s) != 1 || words(s[0]) == "" || hasAttr(details, "open") {
+			t.Error("a confirmation without a button that opens it, or open already")
+		}
+	}
+	for _, nav := range all(root, "nav") {
+		if attr(nav, "aria-label") == "" || len(all(nav, "a")) == 0 {
+			t.Error("a navigation without a name or links")
 		}
 	}
 	for _, control := range all(root, "a", "button") {
@@ -156,6 +171,41 @@ func checkControls(t *testing.T, d page.Document) {
 	}
 }
 
+// checkData looks at fields and tables.
+func checkData(t *testing.T, d page.Document) {
+	t.Helper()
+	root := parse(t, d)
+	for _, field := range all(root, "input", "select") {
+		labels := 0
+		for _, label := range all(root, "label") {
+			if id := attr(field, "id"); id != "" && attr(label, "for") == id && words(label) != "" {
+				labels++
+			}
+		}
+		if attr(field, "name") == "" || attr(field, "type") != "hidden" && labels != 1 {
+			t.Errorf("%s %+v has %d labels", field.Data, field.Attr, labels)
+		}
+	}
+	for _, table := range all(root, "table") {
+		if c := all(table, "caption"); len(c) != 1 || words(c[0]) == "" || table.FirstChild.NextSibling != c[0] {
+			t.Error("a table without a caption at its beginning")
+		}
+		// Narrow screens show it as a list, which would take its meaning away.
+		for tag, role := range map[string]string{"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "td": "cell"} {
+			for _, e := range all(table.Parent, tag) {
+				if attr(e, "role") != role {
+					t.Errorf("%s has the role %q, want %q", tag, attr(e, "role"), role)
+				}
+			}
+		}
+		for _, th := range all(table, "th") {
+			if want := map[string]string{"col": "columnheader", "row": "rowheader"}[attr(th, "scope")]; want == "" || attr(th, "role") != want {
+				t.Errorf("header %q with scope %q and role %q", words(th), attr(th, "scope"), attr(th, "role"))
+			}
+		}
+	}
+}
+
 func TestPages_UseOnlyColoursOfThePalette(t *testing.T) {
 	t.Parallel()
 	root := parse(t, newPages(t, page.Site{}).Login(page.Login{}))
@@ -184,6 +234,9 @@ func TestAccount_NamesEachButton(t *testing.T) {
 	want := []string{
 		"Log out", "End all other sessions",
 		"End session: Safari on iOS, 2001:db8::8a2e:370:7334", "End session: Unknown device, Unknown address",
+	}
+	if len(all(root, "nav")) != 0 {
+		t.Error("who is no administrator is led to the administration")
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -285,6 +338,9 @@ func TestLogin_Buttons(t *testing.T) {
 		if attr(l, "class") != "button" {
 			t.Errorf("%q stands out among equals", words(l))
 		}
+	}
+	if got := words(all(root, "ul")[0]); got != "Login with A Login with B" {
+		t.Errorf("got %q, want the order of the configuration", got)
 	}
 }
 

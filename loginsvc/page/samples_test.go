@@ -29,6 +29,14 @@ func (s sample) document(p *page.Pages) page.Document {
 		return p.Logout(v)
 	case page.Error:
 		return p.Error(v)
+	case page.Waiting:
+		return p.Waiting(v)
+	case page.People:
+		return p.People(v)
+	case page.Person:
+		return p.Person(v)
+	case page.AllSessions:
+		return p.AllSessions(v)
 	}
 	panic("a view of no page")
 }
@@ -110,6 +118,28 @@ func samples() []sample {
 			Account: "ada@example.com", Rule: "reports", RequestID: "617f9443-f420-45e4-b52b-26a0809b1287",
 			Actions: []page.Action{{"Use another account", "/auth/login?switch=1"}, {"Go to the start page", "/"}},
 		}},
+		{"error_reason", site, page.Error{
+			Status: 403, Title: "This account does not have access", Text: "You have logged in, but this account may not enter.",
+			Reason: "Your organization asks for a single sign-on that this login has not been through.", ReasonURL: "https://provider.example/orgs/acme/sso?x=1&y=2",
+			Account: "ada@example.com", NoSession: true,
+			Actions: []page.Action{{"Use another account", "/auth/login?switch=1"}},
+		}},
 		{"error_bare", page.Site{}, page.Error{}},
+		{"waiting", site, page.Waiting{
+			Account: "ada@example.com", NoSession: true, RequestID: "617f9443-f420-45e4-b52b-26a0809b1287",
+			Actions: []page.Action{{"Use another account", "/auth/login?prompt=select_account"}},
+		}},
+		{"account_administrator", site, administrator()},
+		{"people", branded, people()},
+		{"people_waiting", site, waitingPeople()},
+		{"people_none", page.Site{}, page.People{}},
+		{"people_hostile", site, hostilePeople()},
+		{"person", branded, person()},
+		{"person_self", site, self()},
+		{"person_bare", page.Site{}, page.Person{}},
+		{"person_hostile", site, hostilePerson()},
+		{"sessions", branded, allSessions()},
+		{"sessions_none", page.Site{}, page.AllSessions{}},
+		{"sessions_hostile", site, hostileSessions()},
 	}
 }

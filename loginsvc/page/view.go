@@ -54,6 +54,12 @@ type Account struct {
 	// RevokeOthersURL is where "End all other sessions" posts to. Empty when
 	// there are no others.
 	RevokeOthersURL string
+	// RevokeAllURL is where "Log out everywhere" posts to. Empty for no button.
+	RevokeAllURL string
+	// AdminURL is where administrators go on. Empty for everybody else.
+	AdminURL string
+	// Identities are what the person can log in with. Empty for no list.
+	Identities []Identity
 	// FormOrigins are the origins, as URLs, that an answer to one of the posts
 	// may redirect to: the end-session endpoint of the provider. Chromium holds
 	// form-action against such a redirect, too.
@@ -62,7 +68,7 @@ type Account struct {
 	Now time.Time
 }
 
-// A Session is a line of an [Account].
+// A Session is a line of an [Account], a [Person] or [AllSessions].
 type Session struct {
 	// ID is the attribute data-session of the line. It is not shown.
 	ID string
@@ -71,6 +77,11 @@ type Session struct {
 	// Device is the name of the device, as of [DeviceName]; Address is the
 	// network address. Empty ones are said to be unknown.
 	Device, Address string
+	// Person and Email say whose session it is, PersonURL is the page of that
+	// person. All are empty where only one person's sessions are listed.
+	Person, Email, PersonURL string
+	// Provider is the name of the provider it was begun with. It may be empty.
+	Provider string
 	// CreatedAt, LastSeenAt and ExpiresAt are left out when zero.
 	CreatedAt, LastSeenAt, ExpiresAt time.Time
 	// RevokeURL is where "End session" posts to. Empty for no button.
@@ -94,13 +105,27 @@ type Error struct {
 	Status int
 	// Title says what happened, Text what to do.
 	Title, Text string
+	// Reason says more of why, and ReasonURL, an https address at the provider, is
+	// where something can be done about it: "Continue at the provider". Each may be
+	// empty; an address of another kind is left out.
+	Reason, ReasonURL string
 	// Account says who is logged in, Rule which rule decided, RequestID what to
 	// quote when asking for help. Each may be empty; a RequestID that is not
 	// [browser.SafeRequestID] is left out.
 	Account, Rule, RequestID string
+	// NoSession: nobody is logged in, and Account says who tried to be.
+	NoSession bool
 	// Actions are the ways out. The first stands out. One without a label or a
 	// link is left out.
 	Actions []Action
+}
+
+// A Waiting is the page of a person whom no administrator has enabled yet. Its
+// fields are those of an [Error].
+type Waiting struct {
+	Account, RequestID string
+	NoSession          bool
+	Actions            []Action
 }
 
 // An Action is a link that looks like a button.

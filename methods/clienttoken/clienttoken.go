@@ -1,7 +1,8 @@
 // Package clienttoken authenticates the sessions of people: it looks up the
 // client token that a browser sends as a cookie, or a program as a bearer token,
-// asks the session's provider whether the person may still enter, notes that the
-// session was used, and has the provider's tokens refreshed in time.
+// judges whether the person may still enter, notes that the session was used, and
+// has the provider asked in time: for fresh tokens, or whether the person still
+// belongs.
 //
 // Sessions are begun and ended by loginsvc and kept by the backends below
 // package sessions. What a provider says is verified by its methods.Login.
@@ -28,25 +29,41 @@ const (
 	touchRetry = 10 * time.Second
 )
 
-// Options are the dependencies of a [Method]. All are required.
+// Options are the dependencies of a [Method]. All are required but Admission and
+// Grants.
 type Options struct {
 	Store  sessions.Store
 	Leaser sessions.Leaser
 	// Logins returns the configured login of a method and provider, or nil if
 	// there is none. It is asked on every look at a session, and returns at once.
 	Logins func(method, provider string) methods.Login
+	// Admission, unless nil, says who may enter, whichever the login. It is asked on
+	// every look at a session, after the login's own [methods.Admitter].
+	Admission methods.Admitter
+	// Grants, unless nil, settles the scopes of every identity that is returned.
+	// Without it sessions are not limited by scopes.
+	Grants Granter
 	Logger *slog.Logger
 	Now    func() time.Time
+}
+
+// A Granter grants scopes to people. It makes no I/O and is safe for concurrent
+// use.
+type Granter interface {
+	// Apply sets Scopes and AllScopes of id, whatever they were.
+	Apply(id *gateward.Identity)
 }
 
 // Method authenticates client tokens. It implements [methods.Authenticator] and
 // is safe for concurrent use.
 type Method struct {
-	store  sessions.Store
-	leaser sessions.Leaser
-	logins func(method, provider string) methods.Login
-	logger *slog.Logger
-	now    func() time.Time
+	store     sessions.Store
+	leaser    sessions.Leaser
+	logins    func(method, provider string) methods.Login
+	admission methods.Admitter
+	grants    Granter
+	logger    *slog.Logger
+	now       func() time.Time
 
 	running sync.WaitGroup // flights
 	closing chan struct{}  // closed when Close begins
@@ -55,6 +72,7 @@ type Method struct {
 	flights  map[string]*flight // by session id
 	underway map[provider]int   // how many flights there are
 	tries    tries
+	doubts   doubts
 	logged   map[string]time.Time // by provider: when a failure was last logged
 }
 
@@ -68,7 +86,8 @@ func providerOf(s *sessions.Session) provider {
 // New returns a Method. [Method.Close] ends what it does in the background.
 func New(o Options) *Method {
 	return &Method{
-		store: o.Store, leaser: o.Leaser, logins: o.Logins, logger: o.Logger, now: o.Now,
+		store: o.Store, leaser: o.Leaser, logins: o.Logins,
+		admission: o.Admission, grants: o.Grants, logger: o.Logger, now: o.Now,
 		closing: make(chan struct{}), flights: make(map[string]*flight), underway: make(map[provider]int),
 		logged: make(map[string]time.Time),
 	}
@@ -91,18 +110,29 @@ func (*Method) Claims(c gateward.Credential) bool {
 
 // Authenticate returns the identity of the live session that c names. Its Expiry
 // is when the session ends if it is not used again, and its FreshUntil when its
-// use is to be noted or its tokens are to be refreshed.
+// use is to be noted or its provider is to be asked.
 //
 // A session whose provider is not configured any longer is an invalid
 // credential. One whose person may not enter is left alone, because rules can
-// change back: the error is then that of the [methods.Admitter], and the
-// identity is filled in. But when the provider itself says so at a refresh, the
-// session is ended: the provider would have to be asked again for every look.
+// change back: the error is then that of the [methods.Admitter], the login's or
+// Options.Admission, and the identity is filled in. But when the provider itself
+// says so at a refresh, the session is ended: the provider would have to be asked
+// again for every look.
 //
 // While the provider cannot be reached or is slow, a session goes on being used
 // for five minutes after its access token has expired, and is unavailable then;
 // only the provider's refusal ends it. In those five minutes a request waits for
 // half a second at most, later for four.
+//
+// A [methods.Rechecker] is asked about the person whenever its last answer is as
+// old as its interval, tokens that expire or not. The first request then waits for
+// four seconds at most. While the provider has no answer, the last one counts for
+// as long as the session lives; requests wait for half a second at most, and the
+// provider is asked again and again. But once there was no answer because of the
+// person ([gateward.UnavailableError] Personal), the last one counts for four
+// intervals only, an hour at least, and the session is unavailable then until there
+// is another one; so it is, too, where it is not known here why there is none. An
+// interval of zero asks nothing.
 func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gateward.Identity, error) {
 	s, err := m.read(ctx, sessions.KeyOf([]byte(c.Value.Reveal())))
 	if err != nil {
@@ -123,14 +153,11 @@ func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gatew
 	if err := m.alive(&s); err != nil {
 		return gateward.Identity{}, err
 	}
-	if a, ok := login.(methods.Admitter); ok {
-		if err := a.Admit(&s.Identity); err != nil {
-			err = fmt.Errorf("clienttoken: admit: %w", err)
-			if errors.Is(err, gateward.ErrNotAdmitted) {
-				return identityOf(&s, time.Time{}), err // for the page that says who it was
-			}
-			return gateward.Identity{}, err
+	if err := m.admit(&s, login); err != nil {
+		if errors.Is(err, gateward.ErrNotAdmitted) {
+			return identityOf(&s, time.Time{}), err // for the page that says who it was
 		}
+		return gateward.Identity{}, err
 	}
 	touch, err := m.touch(ctx, &s)
 	if err == nil {
@@ -139,7 +166,31 @@ func (m *Method) Authenticate(ctx context.Context, c gateward.Credential) (gatew
 	if err != nil {
 		return gateward.Identity{}, err
 	}
+	m.grant(&s.Identity)
 	return identityOf(&s, earliest(refresh, touch)), nil
+}
+
+// admit returns an error if the person of s may not enter now.
+func (m *Method) admit(s *sessions.Session, login methods.Login) error {
+	own, _ := login.(methods.Admitter)
+	for _, a := range [...]methods.Admitter{own, m.admission} {
+		if a == nil {
+			continue
+		}
+		if err := a.Admit(&s.Identity); err != nil {
+			return fmt.Errorf("clienttoken: admit: %w", err)
+		}
+	}
+	return nil
+}
+
+// grant settles the scopes of id, which are not for whoever keeps it to decide.
+func (m *Method) grant(id *gateward.Identity) {
+	if m.grants == nil {
+		id.Scopes, id.AllScopes = nil, true
+		return
+	}
+	m.grants.Apply(id)
 }
 
 // alive returns an error if s, which was live when it was read, has come to its

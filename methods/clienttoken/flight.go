@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
-	"github.com/gateward/gateward/methods"
 	"github.com/gateward/gateward/sessions"
 )
 
@@ -15,6 +14,7 @@ import (
 type flight struct {
 	started  time.Time
 	provider provider
+	plan     schedule
 	cancel   context.CancelFunc
 
 	// done is closed when session and err are settled. The flight may go on: what
@@ -46,7 +46,7 @@ func (f *flight) settled() bool {
 // launch returns the flight for s, a new one if there is none. It returns nil if
 // it may not begin one: limit flights are on their way to this provider, or one
 // for this session has just failed, or the method is closed.
-func (m *Method) launch(ctx context.Context, s *sessions.Session, r methods.Refresher, limit int) *flight {
+func (m *Method) launch(ctx context.Context, s *sessions.Session, plan schedule, limit int) *flight {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,11 +59,11 @@ func (m *Method) launch(ctx context.Context, s *sessions.Session, r methods.Refr
 	}
 	// The request that begins a flight may end before it does.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxFlightTime)
-	f := &flight{started: now, provider: at, cancel: cancel, done: make(chan struct{})}
+	f := &flight{started: now, provider: at, plan: plan, cancel: cancel, done: make(chan struct{})}
 	m.flights[s.ID] = f
 	m.underway[at]++
 	session := *s
-	m.running.Go(func() { m.fly(ctx, f, session, r) })
+	m.running.Go(func() { m.fly(ctx, f, session) })
 	return f
 }
 
@@ -107,23 +107,35 @@ func (m *Method) land(f *flight, id string) {
 		delete(m.underway, f.provider)
 	}
 	switch {
-	case f.err == nil && now.Before(refreshDue(&f.session)), isFinal(f.err):
+	case f.err == nil && f.plan.fresh(&f.session, now), isFinal(f.err):
 		m.tries.forget(id)
+		m.doubts.forget(id)
 	default:
 		m.tries.note(id, now)
 	}
 }
 
-// tries remembers when a refresh of a session ended without fresh tokens, for as
-// long as that keeps the next one from being begun.
+// hasFailed reports whether the last refresh of a session, a while ago at most,
+// ended without a fresh one.
+func (m *Method) hasFailed(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tries.within(id, m.now(), failureMemory)
+}
+
+// tries remembers when a refresh of a session ended without a fresh one: for as
+// long as that keeps the next one from being begun, and requests from waiting for
+// it long.
 type tries struct {
 	at    map[string]time.Time // by session id
 	swept time.Time
 }
 
-func (t *tries) lately(id string, now time.Time) bool {
+func (t *tries) lately(id string, now time.Time) bool { return t.within(id, now, retryInterval) }
+
+func (t *tries) within(id string, now time.Time, some time.Duration) bool {
 	at, ok := t.at[id]
-	return ok && now.Sub(at) < retryInterval
+	return ok && now.Sub(at) < some
 }
 
 func (t *tries) forget(id string) { delete(t.at, id) }
@@ -132,10 +144,10 @@ func (t *tries) note(id string, now time.Time) {
 	if t.at == nil || len(t.at) >= maxTries {
 		t.at = make(map[string]time.Time)
 	}
-	if now.Sub(t.swept) >= retryInterval {
+	if now.Sub(t.swept) >= sweepInterval {
 		t.swept = now
 		for other := range t.at {
-			if !t.lately(other, now) {
+			if !t.within(other, now, failureMemory) {
 				delete(t.at, other)
 			}
 		}

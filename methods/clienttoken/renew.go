@@ -45,7 +45,7 @@ const (
 )
 
 // fly refreshes s unless another replica does: then it waits for that.
-func (m *Method) fly(ctx context.Context, f *flight, s sessions.Session, r methods.Refresher) {
+func (m *Method) fly(ctx context.Context, f *flight, s sessions.Session) {
 	defer m.land(f, s.ID)
 	defer func() {
 		// Nobody above would catch it, and the process would end.
@@ -55,19 +55,25 @@ func (m *Method) fly(ctx context.Context, f *flight, s sessions.Session, r metho
 		}
 	}()
 	lease, err := m.acquire(ctx, s.ID)
+	if err == nil && lease == nil {
+		now, failed := m.await(ctx, &s, awaitFor)
+		if failed != nil || now.Revision != s.Revision {
+			f.settle(now, failed)
+		} else {
+			lease, err = m.acquire(ctx, s.ID) // it had no answer, and does not tell why
+		}
+	}
 	switch {
+	case f.settled():
 	case err != nil:
+		m.learn(&s, err)
 		f.settle(sessions.Session{}, unavailable(err))
 	case lease == nil:
-		now, err := m.await(ctx, &s, awaitFor)
-		if err == nil && now.Revision == s.Revision {
-			err = fmt.Errorf("clienttoken: another replica has not refreshed the session: %w", gateward.ErrUnavailable)
-		}
-		f.settle(now, err)
+		f.settle(sessions.Session{}, fmt.Errorf("clienttoken: another replica has not refreshed the session: %w", gateward.ErrUnavailable))
 	default:
 		stop := m.hold(ctx, lease)
 		defer stop()
-		m.refresh(ctx, f, &s, r)
+		m.refresh(ctx, f, &s)
 	}
 	if f.err != nil && !isFinal(f.err) && m.mayLog(s.Identity.Method+"/"+s.Identity.Provider) {
 		m.logger.LogAttrs(ctx, slog.LevelWarn, "session cannot be refreshed", failure(&s, f.err)...)
@@ -125,11 +131,14 @@ func (m *Method) await(ctx context.Context, s *sessions.Session, some time.Durat
 	}
 }
 
-// refresh has the provider refresh the tokens, under the lease.
-func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session, r methods.Refresher) {
+// refresh has the provider refresh the session, under the lease.
+func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session) {
 	// Somebody may have been here between the look at the session and the lease.
 	s, err := m.reread(ctx, seen)
-	if err != nil || (s.Revision != seen.Revision && m.now().Before(refreshDue(&s))) {
+	if err != nil && !isFinal(err) {
+		m.learn(seen, err)
+	}
+	if err != nil || (s.Revision != seen.Revision && f.plan.fresh(&s, m.now())) {
 		f.settle(s, err)
 		return
 	}
@@ -137,16 +146,17 @@ func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session,
 		f.settle(sessions.Session{}, errClosed)
 		return
 	}
-	id, tokens, err := m.ask(ctx, &s, r)
+	id, tokens, err := m.ask(ctx, &s, f.plan.by)
 	switch {
 	case err == nil && id.Principal != s.Identity.Principal:
 		m.refused(ctx, f, &s, 0, errors.New("provider names another person"))
 	case err == nil:
 		with := s
 		with.Identity, with.Tokens = renewed(&s, id), complete(tokens, &s.Tokens)
+		with.Identity.ConfirmedAt = m.now()
 		m.keep(ctx, f, &s, with, nil)
 	case errors.Is(err, gateward.ErrInvalidCredential):
-		m.refused(ctx, f, &s, refusedFor, err)
+		m.refused(ctx, f, &s, othersTime(&s), err)
 	case errors.Is(err, gateward.ErrNotAdmitted):
 		if id.Subject != "" {
 			s.Identity = renewed(&s, id)
@@ -154,12 +164,13 @@ func (m *Method) refresh(ctx context.Context, f *flight, seen *sessions.Session,
 		f.settle(s, fmt.Errorf("clienttoken: refresh: %w", err))
 		m.end(ctx, &s, "person may not enter any longer", err)
 	default:
+		m.learn(&s, err)
 		err = fmt.Errorf("clienttoken: refresh: %w", unavailable(err))
 		if tokens == (gateward.Tokens{}) {
 			f.settle(sessions.Session{}, err)
 			return
 		}
-		m.keep(ctx, f, &s, halfRenewed(s, tokens, m.now()), err)
+		m.keep(ctx, f, &s, f.plan.halfRenewed(s, tokens, m.now()), err)
 	}
 }
 
@@ -167,6 +178,16 @@ func (m *Method) ask(ctx context.Context, s *sessions.Session, r methods.Refresh
 	ctx, cancel := context.WithTimeout(ctx, providerTimeout)
 	defer cancel()
 	return r.Refresh(ctx, s.Identity, s.Tokens)
+}
+
+// othersTime is for how long another replica may come up with what the provider
+// gave it for s. Without a refresh token there is nothing that it may have
+// replaced.
+func othersTime(s *sessions.Session) time.Duration {
+	if s.Tokens.RefreshToken.Reveal() == "" {
+		return 0
+	}
+	return refusedFor
 }
 
 // refused ends a session that the provider refuses to refresh; unless somebody
@@ -281,12 +302,13 @@ func (m *Method) pause(ctx context.Context, d time.Duration) bool {
 }
 
 // renewed returns the identity that a refresh gave, with what only the login can
-// have settled: where it took place, when, and that the session is not limited
-// by scopes.
+// have settled: where it took place, when, and whose it is. The scopes are not
+// among that, see Options.Grants.
 func renewed(s *sessions.Session, id gateward.Identity) gateward.Identity {
-	id.Method, id.Provider, id.AllScopes = s.Identity.Method, s.Identity.Provider, s.Identity.AllScopes
+	was := &s.Identity
+	id.Method, id.Provider, id.UserID, id.ConfirmedAt = was.Method, was.Provider, was.UserID, was.ConfirmedAt
 	if id.AuthTime.IsZero() {
-		id.AuthTime = s.Identity.AuthTime
+		id.AuthTime = was.AuthTime
 	}
 	return id
 }
@@ -294,15 +316,22 @@ func renewed(s *sessions.Session, id gateward.Identity) gateward.Identity {
 // halfRenewed returns s with tokens whose person the provider has not confirmed.
 // They are to be refreshed again at once, and do not make the identity that is
 // known last any longer: the time that it may be used without the provider still
-// runs from the end of the old access token, or from now if that is earlier.
-func halfRenewed(s sessions.Session, t gateward.Tokens, now time.Time) sessions.Session {
-	t.Expiry = earliest(s.Tokens.Expiry, now)
+// runs from the end of the old access token, or from now if that is earlier. Where
+// the tokens do not decide about that, they are what they are.
+func (c schedule) halfRenewed(s sessions.Session, t gateward.Tokens, now time.Time) sessions.Session {
+	end := earliest(s.Tokens.Expiry, now)
 	s.Tokens = complete(t, &s.Tokens)
+	if c.recheck == 0 {
+		s.Tokens.Expiry = end
+	}
 	return s
 }
 
 // complete returns t with what the provider did not send again.
 func complete(t gateward.Tokens, old *gateward.Tokens) gateward.Tokens {
+	if t.AccessToken.Reveal() == "" {
+		t.AccessToken, t.Expiry = old.AccessToken, old.Expiry
+	}
 	if t.RefreshToken.Reveal() == "" {
 		t.RefreshToken = old.RefreshToken
 	}

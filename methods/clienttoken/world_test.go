@@ -27,6 +27,8 @@ type world struct {
 	login methods.Login // what is configured as oidc/op
 	logs  logs
 	n     uint16
+	// options, unless nil, changes those of a replica.
+	options func(*clienttoken.Options)
 }
 
 // logs is a buffer that replicas share.
@@ -58,7 +60,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) replica() *clienttoken.Method {
-	m := clienttoken.New(clienttoken.Options{
+	o := clienttoken.Options{
 		Store: w.store, Leaser: w.store, Now: time.Now,
 		Logger: slog.New(slog.NewJSONHandler(&w.logs, nil)),
 		Logins: func(method, provider string) methods.Login {
@@ -67,7 +69,11 @@ func (w *world) replica() *clienttoken.Method {
 			}
 			return nil
 		},
-	})
+	}
+	if w.options != nil {
+		w.options(&o)
+	}
+	m := clienttoken.New(o)
 	w.t.Cleanup(func() {
 		if err := m.Close(); err != nil {
 			w.t.Error(err)

@@ -15,6 +15,8 @@ const (
 	ruleEmailMatches  = "email_matches"
 	ruleVerifiedEmail = "require_verified_email"
 	ruleAllowedGroups = "allowed_groups"
+	// ruleAllowedDomains is the provider's own list, see [ProviderConfig].
+	ruleAllowedDomains = "allowed_domains"
 	// ruleGroupsClaim: the provider did not say which groups the person is in.
 	ruleGroupsClaim = "groups_claim"
 )
@@ -26,13 +28,19 @@ func (p *Provider) Admit(id *gateward.Identity) error {
 	if id.Issuer != p.config.IssuerURL {
 		return fmt.Errorf("oidc: provider %s: identity of another issuer: %w", p.name, gateward.ErrInvalidCredential)
 	}
-	if rule := p.refuses(id); rule != "" {
-		return fmt.Errorf("oidc: provider %s: %w", p.name, &gateward.NotAdmittedError{Rule: rule})
+	refusal := p.config.domains.refuses(id, p.DisplayName())
+	if refusal == nil {
+		rule := p.refuses(id)
+		if rule == "" {
+			return nil
+		}
+		refusal = &gateward.NotAdmittedError{Rule: rule}
 	}
-	return nil
+	return fmt.Errorf("oidc: provider %s: %w", p.name, refusal)
 }
 
-// refuses returns the rule that keeps an identity out, or "".
+// refuses returns the rule about addresses and groups that keeps an identity out,
+// or "".
 func (p *Provider) refuses(id *gateward.Identity) string {
 	if len(p.emails) > 0 {
 		switch {
@@ -50,7 +58,7 @@ func (p *Provider) refuses(id *gateward.Identity) string {
 	}
 	// That a provider says nothing of groups is a mistake to be found, and not
 	// the same as a person who is in none.
-	if v, ok := p.config.mapping.groups.Find(id.Claims); len(id.Groups) == 0 && id.Claims != nil {
+	if v, ok := p.config.mapping.groups.Find(id.Claims); len(id.Groups) == 0 && id.Claims != nil && !p.refersToGraph(id.Claims) {
 		if _, isList := groupList(v); !ok || !isList {
 			return ruleGroupsClaim
 		}
@@ -101,13 +109,29 @@ func (r emailRules) match(address string) bool {
 	})
 }
 
-// warnOfEmails points out where email_matches cannot admit anybody.
-func (s *settings) warnOfEmails(key func(string) string, p *problems) {
-	if !slices.Contains(s.scopes, "email") {
-		p.warn(key("scopes"), "lack email, so that most providers send no address and email_matches admits nobody", "add email")
+// warnOfEmails points out where rules about addresses cannot admit anybody.
+// matches says whether there are email_matches.
+func (s *settings) warnOfEmails(matches bool, key func(string) string, p *problems) {
+	domains := s.domains.allowed != nil && !s.domains.byHosted
+	rule := ruleEmailMatches
+	if domains {
+		rule = ruleAllowedDomains
 	}
-	if at := s.mapping.email; s.verifiedOnly && (len(at) == 0 || at[len(at)-1] != "email") {
-		p.warn(key("claims_mapping"), "takes the address from a claim that is never verified, so that email_matches admits nobody",
-			"map email to a claim of that name, or set require_verified_email: false if the provider verifies it")
+	if !matches && !domains {
+		return
+	}
+	if !slices.Contains(s.scopes, "email") {
+		p.warn(key("scopes"), "lack email, so that most providers send no address and "+rule+" admits nobody", "add email")
+	}
+	if at := s.mapping.email; (s.verifiedOnly || domains) && (len(at) == 0 || at[len(at)-1] != "email") {
+		remedy := "map email to a claim of that name"
+		if !domains {
+			remedy += ", or set require_verified_email: false if the provider verifies it"
+		}
+		p.warn(key("claims_mapping"), "takes the address from a claim that is never verified, so that "+rule+" admits nobody", remedy)
+	}
+	if domains && !s.verifiedOnly {
+		p.warn(key("require_verified_email"), "has no effect on allowed_domains, which admits verified addresses only",
+			"use email_matches or allowed_groups, if the provider never calls an address verified")
 	}
 }

@@ -81,6 +81,19 @@ type ProviderConfig struct {
 	// AllowedGroups, if there are any, must share one with the person's, compared
 	// exactly.
 	AllowedGroups []string
+	// AllowedDomains, if there are any, must have the domain of the person's
+	// verified address: "example.com", or "*.example.com" for what is below it. At
+	// Google, where anybody can register an address of any domain, they must have
+	// the claim hd instead, whatever the address is.
+	AllowedDomains []string
+	// EmailAuthority are the domains, in the same form, whose addresses only their
+	// owners can have at this provider: see [methods.EmailAuthority].
+	EmailAuthority []string
+	// GraphURL is where Microsoft Graph is asked for the groups of a person who is
+	// in too many for an ID token, if the configuration is about groups. Empty:
+	// where Microsoft has it, if the issuer is at login.microsoftonline.com, and
+	// otherwise nowhere.
+	GraphURL string
 	// RequireVerifiedEmail is whether an address that the provider does not call
 	// verified counts for EmailMatches; nil means that it does not.
 	RequireVerifiedEmail *bool
@@ -108,6 +121,8 @@ type settings struct {
 	verifiedOnly bool // see RequireVerifiedEmail
 	mapping      mapping
 	demands      demands
+	domains      domainRules
+	graphURL     string         // without a slash at its end, or ""
 	roots        *x509.CertPool // nil: the system's
 	authorities  string         // content of CAPath
 }
@@ -136,7 +151,9 @@ func (c ProviderConfig) check(provider string, p *problems) settings {
 	s.checkAlgorithms(k, p)
 	s.checkParameters(k, p)
 	s.takeDemands(k, p)
+	s.takeDomains(k, p)
 	s.mapping = newMapping(c, k, p)
+	s.takeGraph(k, p)
 	s.readAuthorities(k, p)
 	if s.MaxAge != nil && *s.MaxAge < 0 {
 		p.add(k("max_age"), "must not be negative", "write a duration such as 12h")

@@ -158,12 +158,28 @@ func TestWarnings(t *testing.T) {
 		"prompt, a parameter":  {parameter("prompt", "login"), "providers.op.prompt: login is only asked for"},
 		"prompt of other uses": {parameter("prompt", "consent select_account"), ""},
 		"acr_values":           {parameter("acr_values", "urn:mfa"), ""},
-		"hd":                   {parameter("hd", "example.com"), `providers.op.authorize_parameters["hd"]: is only asked for`},
-		"hd and addresses": {func(c *oidc.Config, p *oidc.ProviderConfig) {
+		"hd":                   {parameter("hd", "example.com"), `providers.op.authorize_parameters["hd"]: admits only ID tokens with this claim hd`},
+		"hd at google": {func(c *oidc.Config, p *oidc.ProviderConfig) {
 			parameter("hd", "example.com")(c, p)
-			match(`^.*@example\.com$`)(c, p)
+			p.IssuerURL = "https://accounts.google.com"
 		}, ""},
+		"allowed_domains without email": {func(_ *oidc.Config, p *oidc.ProviderConfig) {
+			p.Scopes, p.AllowedDomains = nil, []string{"example.com"}
+		}, "providers.op.scopes: lack email, so that most providers send no address and allowed_domains admits nobody"},
+		"allowed_domains without email at google": {func(_ *oidc.Config, p *oidc.ProviderConfig) {
+			p.IssuerURL, p.Scopes, p.AllowedDomains = "https://accounts.google.com", nil, []string{"example.com"}
+		}, ""},
+		"allowed_domains of unverified addresses": {func(_ *oidc.Config, p *oidc.ProviderConfig) {
+			p.RequireVerifiedEmail, p.AllowedDomains = no(), []string{"example.com"}
+		}, "providers.op.require_verified_email: has no effect on allowed_domains"},
+		"graph_url and another claim": {func(_ *oidc.Config, p *oidc.ProviderConfig) {
+			p.GraphURL, p.GroupsClaim = "https://graph.microsoft.com/v1.0", "roles"
+		}, "providers.op.graph_url: has no effect"},
 		"organization": {parameter("organization", "org_1"), `providers.op.authorize_parameters["organization"]: is only asked for`},
+		"organization and domains": {func(c *oidc.Config, p *oidc.ProviderConfig) {
+			parameter("organization", "org_1")(c, p)
+			p.AllowedDomains = []string{"example.com"}
+		}, ""},
 		"organization and groups": {func(c *oidc.Config, p *oidc.ProviderConfig) {
 			parameter("organization", "org_1")(c, p)
 			p.AllowedGroups = []string{"staff"}

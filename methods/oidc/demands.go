@@ -71,13 +71,13 @@ func (s *settings) warnOfParameters(key func(string) string, admits bool, p *pro
 	for _, param := range slices.Sorted(maps.Keys(s.AuthorizeParameters)) {
 		var remedy string
 		switch strings.ToLower(param) {
-		case "hd", "organization":
+		case "organization":
 			if admits {
 				continue // it only saves people a choice
 			}
-			remedy = "set email_matches or allowed_groups"
+			remedy = "set email_matches, allowed_domains or allowed_groups"
 		case "claims":
-			remedy = "demand nothing by it: use acr_values, max_age, email_matches or allowed_groups"
+			remedy = "demand nothing by it: use acr_values, max_age, email_matches, allowed_domains or allowed_groups"
 		default:
 			continue
 		}

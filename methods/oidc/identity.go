@@ -28,7 +28,7 @@ func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping 
 		email: pointer.Path{"email"}, name: pointer.Path{"name"}, picture: pointer.Path{"picture"}, sub: pointer.Path{"sub"},
 		groups:      pointer.Path{"groups"},
 		needsEmail:  slices.Contains(c.Scopes, "email"),
-		needsGroups: c.GroupsClaim != "" || len(c.AllowedGroups) > 0,
+		needsGroups: c.GroupsClaim != "" || len(c.AllowedGroups) > 0 || c.GraphURL != "",
 	}
 	to := map[string]*pointer.Path{"email": &m.email, "name": &m.name, "picture": &m.picture, "sub": &m.sub}
 	for _, k := range slices.Sorted(maps.Keys(c.ClaimsMapping)) {
@@ -55,11 +55,20 @@ func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping 
 	return m
 }
 
+// toldBeside reports whether id, as it was, has what its provider had to be asked
+// for beside the ID token: claims lack it. One refusal of that endpoint is not the
+// provider's word that it is gone.
+func (p *Provider) toldBeside(id *gateward.Identity, claims map[string]any) bool {
+	_, hasGroups := p.config.mapping.groups.Find(claims)
+	return len(id.Groups) > 0 && !hasGroups || id.Email != "" && p.config.mapping.email.FindString(claims) == ""
+}
+
 // userinfo returns what the userinfo endpoint adds, or nil if it is not asked:
 // because nothing is missing, because there is none, or because it refused and
-// nobody has configured that it must not.
-func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret) (map[string]any, error) {
+// nobody insists.
+func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret, insist bool) (map[string]any, error) {
 	_, hasGroups := p.config.mapping.groups.Find(claims)
+	hasGroups = hasGroups || p.refersToGraph(claims)
 	hasEmail := p.config.mapping.email.FindString(claims) != ""
 	missing := p.config.mapping.needsGroups && !hasGroups || p.config.mapping.needsEmail && !hasEmail
 	if !p.config.FetchExtraUserInfo && !missing || m.userinfoURL == "" {
@@ -71,7 +80,7 @@ func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]
 		definite := errors.As(err, &refused) && refused.status/100 == 4 && !(&refusal{status: refused.status}).transient()
 		p.peer.onRequest(opUserinfo, definite)
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "userinfo not available", slog.Any("err", err))
-		if definite && !p.config.FetchExtraUserInfo {
+		if definite && !p.config.FetchExtraUserInfo && !insist {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("oidc: ask %s for userinfo: %w: %w", p.name, gateward.ErrUnavailable, err)
@@ -86,8 +95,7 @@ func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]
 }
 
 // identity makes the identity of verified claims and of userinfo, which only
-// fills what they lack. It fails where groups are needed and the provider sent a
-// reference to them; the identity is then filled in without.
+// fills what they lack. It leaves out the groups.
 func (p *Provider) identity(claims, info map[string]any) (gateward.Identity, error) {
 	sub, _ := claims["sub"].(string)
 	all := merge(claims, info)
@@ -107,9 +115,6 @@ func (p *Provider) identity(claims, info map[string]any) (gateward.Identity, err
 		return gateward.Identity{}, err
 	}
 	id.Metadata = metadata
-	if id.Groups, err = p.groups(claims, info); err != nil {
-		return id, err
-	}
 	return id, nil
 }
 
@@ -119,7 +124,7 @@ func merge(claims, info map[string]any) map[string]any {
 	all := maps.Clone(claims)
 	for k, v := range info {
 		switch k {
-		case "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr", "sid", "at_hash", "c_hash", "typ":
+		case "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr", "sid", "at_hash", "c_hash", "typ", hostedDomain:
 			continue
 		}
 		all[k] = v
@@ -169,8 +174,10 @@ func boolean(v any) (value, ok bool) {
 }
 
 // groups returns the groups of the ID token, or else of userinfo: an array of
-// strings, or one group as a string, which is never split.
-func (p *Provider) groups(claims, info map[string]any) ([]string, error) {
+// strings, or one group as a string, which is never split. Where the configuration
+// is about groups and the provider sent a reference to them, Microsoft Graph is
+// asked, or the person not admitted: many groups are never taken for none.
+func (p *Provider) groups(ctx context.Context, claims, info map[string]any, access gateward.Secret, insist bool) ([]string, error) {
 	v, ok := p.config.mapping.groups.Find(claims)
 	if !ok {
 		v, ok = p.config.mapping.groups.Find(info)
@@ -179,13 +186,13 @@ func (p *Provider) groups(claims, info map[string]any) ([]string, error) {
 	case ok:
 		list, isList := groupList(v)
 		if !isList {
-			p.logger.Warn("groups claim ignored: neither a string nor an array of strings")
+			p.logger.LogAttrs(ctx, slog.LevelWarn, "groups claim ignored: neither a string nor an array of strings")
 		}
 		return list, nil
+	case p.refersToGraph(claims):
+		return p.askGraph(ctx, access, insist)
 	case p.config.mapping.needsGroups && (overage(claims, p.config.mapping.groups) || overage(info, p.config.mapping.groups)):
-		p.logger.Warn("the provider sent a reference instead of groups",
-			slog.String("remedy", "have it send only the groups that are assigned to this application"))
-		return nil, fmt.Errorf("oidc: too many groups for the ID token: %w", &gateward.NotAdmittedError{Rule: ruleGroupsClaim})
+		return nil, p.tooManyGroups(ctx, "have the provider send only the groups that are assigned to this application")
 	}
 	return nil, nil
 }

@@ -35,6 +35,7 @@ const (
 	opToken     = "token"
 	opRefresh   = "refresh"
 	opUserinfo  = "userinfo"
+	opGraph     = "graph"
 )
 
 // Options are the dependencies of a [Method]. Logger and Now are required.
@@ -42,9 +43,9 @@ type Options struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 	// OnRequest, if set, hears how every request to a provider ended. Operations
-	// are discovery, keys, token, refresh and userinfo; ok is false where the
-	// provider gave no proper answer, and a refusal is a proper answer. It must not
-	// block and is called by several goroutines.
+	// are discovery, keys, token, refresh, userinfo and graph; ok is false where
+	// the provider gave no proper answer, and a refusal is a proper answer. It must
+	// not block and is called by several goroutines.
 	OnRequest func(provider, operation string, ok bool)
 	// Transport replaces the connections to providers, and with them the checks
 	// of the addresses that are dialled. For tests.

@@ -44,10 +44,8 @@ func newProvider(ctx context.Context, name string, c Config, rules emailRules, o
 		return nil
 	}
 	s.redirectURI += CallbackPath(name)
-	if len(rules) > 0 {
-		s.warnOfEmails(keyOf(name), p)
-	}
-	s.warnOfParameters(keyOf(name), len(rules)+len(s.AllowedGroups) > 0, p)
+	s.warnOfEmails(len(rules) > 0, keyOf(name), p)
+	s.warnOfParameters(keyOf(name), len(rules)+len(s.AllowedGroups)+len(s.AllowedDomains) > 0, p)
 	provider := &Provider{
 		config: s, name: name, emails: rules, now: o.Now,
 		logger: o.Logger.With(slog.String("provider", name)),
@@ -146,7 +144,7 @@ func (p *Provider) Exchange(ctx context.Context, c methods.Callback, a methods.A
 		return gateward.Identity{}, gateward.Tokens{}, err
 	}
 	t.SID = sidOf(claims)
-	id, err := p.establish(ctx, m, claims, t.AccessToken)
+	id, err := p.establish(ctx, m, claims, t.AccessToken, false)
 	if err != nil {
 		return id, gateward.Tokens{}, err
 	}
@@ -166,16 +164,24 @@ func (p *Provider) checkIssuer(got *string, m *metadata) error {
 }
 
 // establish makes the identity of verified claims, asks the userinfo endpoint for
-// the rest, and admits it or not. With [gateward.ErrNotAdmitted] the identity is
-// filled in.
-func (p *Provider) establish(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret) (gateward.Identity, error) {
-	info, err := p.userinfo(ctx, m, claims, access)
+// the rest, and admits it or not. insist says that what the endpoints beside the
+// ID token refuse is not to be gone without. With [gateward.ErrNotAdmitted] the
+// identity is filled in.
+func (p *Provider) establish(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret, insist bool) (gateward.Identity, error) {
+	info, err := p.userinfo(ctx, m, claims, access, insist)
 	if err != nil {
 		return gateward.Identity{}, err
 	}
 	id, err := p.identity(claims, info)
 	if err != nil {
+		return gateward.Identity{}, err
+	}
+	id.Groups, err = p.groups(ctx, claims, info, access, insist)
+	switch {
+	case errors.Is(err, gateward.ErrNotAdmitted):
 		return id, err
+	case err != nil:
+		return gateward.Identity{}, err
 	}
 	return id, p.Admit(&id)
 }
@@ -215,7 +221,7 @@ func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward
 	var fresh gateward.Identity
 	claims, err := p.refreshedClaims(ctx, id, t, &next)
 	if err == nil {
-		fresh, err = p.establish(ctx, m, claims, next.AccessToken)
+		fresh, err = p.establish(ctx, m, claims, next.AccessToken, p.toldBeside(&id, claims))
 	}
 	switch {
 	case errors.Is(err, gateward.ErrInvalidCredential):

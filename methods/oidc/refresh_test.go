@@ -54,21 +54,25 @@ func TestSEC_D18_RefreshRefusals(t *testing.T) {
 		fault http.HandlerFunc
 		want  error
 	}{
-		"invalid_grant":           {oidctest.OAuthError(http.StatusBadRequest, "invalid_grant"), gateward.ErrInvalidCredential},
-		"invalid_grant, 401":      {oidctest.OAuthError(http.StatusUnauthorized, "invalid_grant"), gateward.ErrInvalidCredential},
-		"invalid_grant, 200":      {oidctest.OAuthError(http.StatusOK, "invalid_grant"), gateward.ErrInvalidCredential},
-		"unauthorized_client":     {oidctest.OAuthError(http.StatusBadRequest, "unauthorized_client"), gateward.ErrInvalidCredential},
-		"interaction_required":    {oidctest.OAuthError(http.StatusBadRequest, "interaction_required"), gateward.ErrInvalidCredential},
-		"invalid_client":          {oidctest.OAuthError(http.StatusUnauthorized, "invalid_client"), gateward.ErrUnavailable},
-		"invalid_request":         {oidctest.OAuthError(http.StatusBadRequest, "invalid_request"), gateward.ErrUnavailable},
-		"temporarily_unavailable": {oidctest.OAuthError(http.StatusBadRequest, "temporarily_unavailable"), gateward.ErrUnavailable},
-		"slow_down":               {oidctest.OAuthError(http.StatusBadRequest, "slow_down"), gateward.ErrUnavailable},
-		"server_error":            {oidctest.OAuthError(http.StatusBadRequest, "server_error"), gateward.ErrUnavailable},
-		"invalid_grant, 500":      {oidctest.OAuthError(http.StatusInternalServerError, "invalid_grant"), gateward.ErrUnavailable},
-		"invalid_grant, 429":      {oidctest.OAuthError(http.StatusTooManyRequests, "invalid_grant"), gateward.ErrUnavailable},
-		"a page, 400":             {oidctest.Status(http.StatusBadRequest), gateward.ErrUnavailable},
-		"a page, 502":             {oidctest.Status(http.StatusBadGateway), gateward.ErrUnavailable},
-		"a page, 200":             {oidctest.Status(http.StatusOK), gateward.ErrUnavailable},
+		"invalid_grant":       {oidctest.OAuthError(http.StatusBadRequest, "invalid_grant"), gateward.ErrInvalidCredential},
+		"invalid_grant, 401":  {oidctest.OAuthError(http.StatusUnauthorized, "invalid_grant"), gateward.ErrInvalidCredential},
+		"invalid_grant, 200":  {oidctest.OAuthError(http.StatusOK, "invalid_grant"), gateward.ErrInvalidCredential},
+		"unauthorized_client": {oidctest.OAuthError(http.StatusBadRequest, "unauthorized_client"), gateward.ErrInvalidCredential},
+		// Keycloak and Auth0 about a wrong secret.
+		"unauthorized_client, 401": {oidctest.OAuthError(http.StatusUnauthorized, "unauthorized_client"), gateward.ErrUnavailable},
+		"access_denied, 401":       {oidctest.OAuthError(http.StatusUnauthorized, "access_denied"), gateward.ErrUnavailable},
+		"access_denied":            {oidctest.OAuthError(http.StatusForbidden, "access_denied"), gateward.ErrInvalidCredential},
+		"interaction_required":     {oidctest.OAuthError(http.StatusBadRequest, "interaction_required"), gateward.ErrInvalidCredential},
+		"invalid_client":           {oidctest.OAuthError(http.StatusUnauthorized, "invalid_client"), gateward.ErrUnavailable},
+		"invalid_request":          {oidctest.OAuthError(http.StatusBadRequest, "invalid_request"), gateward.ErrUnavailable},
+		"temporarily_unavailable":  {oidctest.OAuthError(http.StatusBadRequest, "temporarily_unavailable"), gateward.ErrUnavailable},
+		"slow_down":                {oidctest.OAuthError(http.StatusBadRequest, "slow_down"), gateward.ErrUnavailable},
+		"server_error":             {oidctest.OAuthError(http.StatusBadRequest, "server_error"), gateward.ErrUnavailable},
+		"invalid_grant, 500":       {oidctest.OAuthError(http.StatusInternalServerError, "invalid_grant"), gateward.ErrUnavailable},
+		"invalid_grant, 429":       {oidctest.OAuthError(http.StatusTooManyRequests, "invalid_grant"), gateward.ErrUnavailable},
+		"a page, 400":              {oidctest.Status(http.StatusBadRequest), gateward.ErrUnavailable},
+		"a page, 502":              {oidctest.Status(http.StatusBadGateway), gateward.ErrUnavailable},
+		"a page, 200":              {oidctest.Status(http.StatusOK), gateward.ErrUnavailable},
 		"text": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			w.WriteHeader(http.StatusBadRequest)

@@ -143,6 +143,11 @@ func getJSON(ctx context.Context, client *http.Client, address string, token gat
 	if err != nil {
 		return nil, errors.New("the address is not a URL")
 	}
+	return doJSON(client, req, token)
+}
+
+// doJSON makes one request, as getJSON does.
+func doJSON(client *http.Client, req *http.Request, token gateward.Secret) (map[string]any, error) {
 	req.Header.Set("User-Agent", "gateward")
 	req.Header.Set("Accept", "application/json")
 	if t := token.Reveal(); t != "" {

@@ -186,15 +186,23 @@ func (r *refusal) transient() bool {
 }
 
 // blamesClient reports whether the provider does not take our word for who we are
-// (RFC 6749 §5.2), which is nobody's fault but ours.
+// (RFC 6749 §5.2), which is nobody's fault but ours. Some have other words for it;
+// 401 is for nothing else.
 func (r *refusal) blamesClient() bool {
-	return r.code == "invalid_client" || r.code == "" && r.status == http.StatusUnauthorized
+	switch r.code {
+	case "", "unauthorized_client", "access_denied":
+		return r.status == http.StatusUnauthorized
+	}
+	return r.code == "invalid_client"
 }
 
 // endsGrant reports whether a refusal means that the refresh token will never be
-// honoured again. invalid_client does not: a mistake in our configuration must not
-// log everybody out.
+// honoured again. That our own secret is wrong does not: a mistake in our
+// configuration must not log everybody out.
 func (r *refusal) endsGrant() bool {
+	if r.blamesClient() {
+		return false
+	}
 	switch r.code {
 	case "invalid_grant", // RFC 6749 §5.2
 		"unauthorized_client", // a token that was used or revoked, at some providers

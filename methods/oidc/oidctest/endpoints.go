@@ -21,14 +21,14 @@ type grant struct {
 	challenge   string
 	sid         string
 	authTime    time.Time
-	asked       bool // for auth_time, by max_age
-	redeemed    bool // the code was
+	request     url.Values // the authorization request
+	asked       bool       // for auth_time, by max_age
+	redeemed    bool       // the code was
 }
 
 // ServeHTTP implements [http.Handler].
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, below := strings.CutPrefix(r.URL.Path, p.path)
-	e := Endpoint(path)
+	e := p.endpointAt(r.URL.Path)
 	p.mu.Lock()
 	p.requests[e]++
 	down, fault, b := p.down, p.faults[e], p.behavior
@@ -38,9 +38,6 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case fault != nil:
 		fault(w, r)
-		return
-	case !below:
-		http.NotFound(w, r)
 		return
 	}
 	switch e {
@@ -54,6 +51,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.userinfo(w, r, b)
 	case Keys:
 		p.keySet(w, b)
+	case Graph:
+		p.graph(w, r)
 	case EndSession:
 		http.Redirect(w, r, r.URL.Query().Get("post_logout_redirect_uri"), http.StatusFound)
 	default:
@@ -61,15 +60,29 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// endpointAt returns the endpoint at a path, or the path for what is none: a test
+// may put a fault there.
+func (p *Provider) endpointAt(path string) Endpoint {
+	e := Endpoint(path)
+	if slices.Contains(endpoints, e) {
+		e = "" // it is elsewhere
+	}
+	for known, at := range p.paths {
+		if at == path {
+			e = known
+		}
+	}
+	return e
+}
+
 func (p *Provider) discovery(w http.ResponseWriter, b Behavior) {
-	base := p.server.URL + p.path
 	document := map[string]any{
 		"issuer":                                p.Issuer,
-		"authorization_endpoint":                base + string(Authorization),
-		"token_endpoint":                        base + string(Token),
-		"userinfo_endpoint":                     base + string(Userinfo),
-		"jwks_uri":                              base + string(Keys),
-		"end_session_endpoint":                  base + string(EndSession),
+		"authorization_endpoint":                p.Address(Authorization),
+		"token_endpoint":                        p.Address(Token),
+		"userinfo_endpoint":                     p.Address(Userinfo),
+		"jwks_uri":                              p.Address(Keys),
+		"end_session_endpoint":                  p.Address(EndSession),
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256"},
@@ -91,6 +104,13 @@ func (p *Provider) discovery(w http.ResponseWriter, b Behavior) {
 
 func (p *Provider) authorization(w http.ResponseWriter, r *http.Request, b Behavior) {
 	q := r.URL.Query()
+	if r.Method == http.MethodPost { // the page that asks, see manner
+		if r.ParseForm() != nil {
+			http.Error(w, "form", http.StatusBadRequest)
+			return
+		}
+		q = r.PostForm
+	}
 	for name, values := range q {
 		if len(values) != 1 {
 			http.Error(w, "repeated parameter "+name, http.StatusBadRequest)
@@ -100,12 +120,15 @@ func (p *Provider) authorization(w http.ResponseWriter, r *http.Request, b Behav
 	to, err := url.Parse(q.Get("redirect_uri"))
 	method := q.Get("code_challenge_method")
 	switch {
-	case err != nil || !to.IsAbs():
-		http.Error(w, "redirect_uri", http.StatusBadRequest)
+	case err != nil || !to.IsAbs() || len(b.RedirectURIs) > 0 && !slices.Contains(b.RedirectURIs, q.Get("redirect_uri")):
+		http.Error(w, "The redirect URI included is not valid.", http.StatusBadRequest)
 		return
 	case q.Get("response_type") != "code", q.Get("client_id") != p.ClientID, q.Get("state") == "",
 		!slices.Contains(strings.Fields(q.Get("scope")), "openid"), method != "" && method != "S256":
 		http.Error(w, "not a request for a code", http.StatusBadRequest)
+		return
+	}
+	if p.manner.authorize != nil && b.Deny == "" && p.manner.authorize(p, w, r) {
 		return
 	}
 	answer := map[string]string{"state": q.Get("state")}
@@ -136,25 +159,29 @@ func (p *Provider) issueCode(q url.Values) string {
 	code := fmt.Sprintf("code-canary-%d", p.serial)
 	p.grants[code] = &grant{
 		user: p.user, redirectURI: q.Get("redirect_uri"), nonce: q.Get("nonce"), challenge: q.Get("code_challenge"),
-		sid: p.sid, authTime: p.now(), asked: q.Has("max_age"),
+		sid: p.sid, authTime: p.now(), asked: q.Has("max_age"), request: q,
 	}
 	return code
 }
 
 func (p *Provider) token(w http.ResponseWriter, r *http.Request, b Behavior) {
+	refuse := p.manner.refuse
+	if refuse == nil {
+		refuse = writeError
+	}
 	if r.Method != http.MethodPost || r.ParseForm() != nil {
-		writeError(w, http.StatusBadRequest, "invalid_request")
+		refuse(w, http.StatusBadRequest, "invalid_request")
 		return
 	}
 	for _, values := range r.PostForm {
 		if len(values) != 1 {
-			writeError(w, http.StatusBadRequest, "invalid_request")
+			refuse(w, http.StatusBadRequest, "invalid_request")
 			return
 		}
 	}
 	if !p.authenticated(r, b.AuthMethods) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="provider"`)
-		writeError(w, http.StatusUnauthorized, "invalid_client")
+		refuse(w, http.StatusUnauthorized, "invalid_client")
 		return
 	}
 	var answer map[string]any
@@ -168,7 +195,11 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, b Behavior) {
 		problem = "unsupported_grant_type"
 	}
 	if problem != "" {
-		writeError(w, http.StatusBadRequest, problem)
+		status := http.StatusBadRequest
+		if problem == "invalid_grant" {
+			status = b.RefusalStatus
+		}
+		refuse(w, status, problem)
 		return
 	}
 	if b.TokenResponse != nil {
@@ -219,7 +250,7 @@ func (p *Provider) refresh(form url.Values, b Behavior) (answer map[string]any, 
 	if g == nil || !g.redeemed {
 		return nil, "invalid_grant"
 	}
-	if !b.KeepRefreshToken {
+	if !b.KeepRefreshToken && !b.SameRefreshToken {
 		delete(p.grants, token)
 	}
 	if g.user.Subject == p.user.Subject {
@@ -243,7 +274,11 @@ func (p *Provider) issueTokens(g *grant, refreshed string, b Behavior) map[strin
 		"expires_in": int64(b.TokenLifetime / time.Second),
 		"id_token":   p.idToken(g, access, refreshed != "", b),
 	}
-	if b.NoRefreshToken || refreshed != "" && b.KeepRefreshToken {
+	switch {
+	case b.NoRefreshToken, b.Offline != nil && !b.Offline(g.request), refreshed != "" && b.KeepRefreshToken:
+		return answer
+	case refreshed != "" && b.SameRefreshToken:
+		answer["refresh_token"] = refreshed
 		return answer
 	}
 	refresh := fmt.Sprintf("refresh-canary-%d", p.serial)
@@ -301,20 +336,33 @@ func (u *User) claims() map[string]any {
 }
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request, b Behavior) {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	p.mu.Lock()
-	g := p.grants[token]
-	p.mu.Unlock()
-	if g == nil || !strings.HasPrefix(token, "access-") {
+	u, ok := p.owner(r)
+	switch {
+	case !ok && p.manner.unauthorized != nil:
+		p.manner.unauthorized(w)
+		return
+	case !ok:
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		writeError(w, http.StatusUnauthorized, "invalid_token")
 		return
 	}
-	claims := g.user.claims()
+	claims := u.claims()
 	if b.UserinfoClaims != nil {
 		b.UserinfoClaims(claims)
 	}
 	writeJSON(w, http.StatusOK, claims)
+}
+
+// owner returns whose access token a request has.
+func (p *Provider) owner(r *http.Request) (User, bool) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.grants[token]
+	if g == nil || !strings.HasPrefix(token, "access-") {
+		return User{}, false
+	}
+	return g.user, true
 }
 
 func writeError(w http.ResponseWriter, status int, code string) {

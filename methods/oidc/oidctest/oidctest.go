@@ -9,12 +9,14 @@
 package oidctest
 
 import (
+	"cmp"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +35,13 @@ const (
 	Userinfo      Endpoint = "/userinfo"
 	Keys          Endpoint = "/keys"
 	EndSession    Endpoint = "/end-session"
+	// Graph is what Microsoft Graph has for the groups of whom an access token
+	// belongs to; its base, for a configuration, is [Provider.GraphURL].
+	Graph Endpoint = "/graph/me/getMemberObjects"
 )
+
+// endpoints are all of them.
+var endpoints = []Endpoint{Discovery, Authorization, Token, Userinfo, Keys, EndSession, Graph}
 
 // A User is who logs in.
 type User struct {
@@ -72,6 +80,11 @@ type Behavior struct {
 	// NoRefreshToken issues none. KeepRefreshToken issues one for good: a refresh
 	// answers without a new one. Otherwise each is good once.
 	NoRefreshToken, KeepRefreshToken bool
+	// SameRefreshToken is KeepRefreshToken, with the token in every answer.
+	SameRefreshToken bool
+	// Offline, unless nil, decides by the parameters of the authorization request
+	// whether there is a refresh token.
+	Offline func(request url.Values) bool
 	// NoRefreshedIDToken leaves the ID token out of refresh answers.
 	NoRefreshedIDToken bool
 	// UnsignedRefreshTokens makes them JWTs with alg none.
@@ -84,6 +97,10 @@ type Behavior struct {
 	// ReplayError is the error for a code that comes twice, which also revokes
 	// what it was redeemed for.
 	ReplayError string
+	// RefusalStatus is the status of a refused code or refresh token.
+	RefusalStatus int
+	// RedirectURIs are those that are registered; empty: any.
+	RedirectURIs []string
 	// Deny, if not empty, is the error that an authorization ends with.
 	Deny string
 
@@ -107,7 +124,8 @@ type Provider struct {
 
 	tb     testing.TB
 	server *httptest.Server
-	path   string // of the issuer, without a slash at its end
+	paths  map[Endpoint]string // from the root of the server
+	manner manner
 	now    func() time.Time
 
 	key       atomic.Int32 // index into the pool of keys
@@ -121,15 +139,31 @@ type Provider struct {
 	serial    int
 	grants    map[string]*grant // by code, refresh token and access token
 	sid       string            // of the last authorization
+	approved  map[string]bool   // subjects who let the client in, where that is asked
 }
 
 // An Option is a choice that cannot change while the provider runs.
 type Option func(*start)
 
 type start struct {
-	tls  bool
-	path string
-	now  func() time.Time
+	tls       bool
+	path      string
+	issuer    string
+	paths     map[Endpoint]string
+	manner    manner
+	behaviors []func(*Provider, *Behavior)
+	now       func() time.Time
+}
+
+// A manner is how a provider does what others do differently; nil is the usual.
+type manner struct {
+	// authorize answers an authorization request that is in order, if it is not
+	// to be granted at once; it reports whether it has.
+	authorize func(p *Provider, w http.ResponseWriter, r *http.Request) bool
+	// refuse answers a token request with an error of RFC 6749 §5.2.
+	refuse func(w http.ResponseWriter, status int, code string)
+	// unauthorized answers a request with an access token that is no good.
+	unauthorized func(w http.ResponseWriter)
 }
 
 // WithTLS serves https, with a certificate that [Provider.Authorities] verifies.
@@ -137,6 +171,10 @@ func WithTLS() Option { return func(s *start) { s.tls = true } }
 
 // WithIssuerPath makes the issuer end with path, such as "/" or "/realms/test".
 func WithIssuerPath(path string) Option { return func(s *start) { s.path = path } }
+
+// WithIssuer makes the provider call itself issuer, wherever it runs: a
+// configuration then needs [Provider.Address] of [Discovery] as discovery_url.
+func WithIssuer(issuer string) Option { return func(s *start) { s.issuer = issuer } }
 
 // WithClock makes now the provider's clock.
 func WithClock(now func() time.Time) Option { return func(s *start) { s.now = now } }
@@ -150,10 +188,10 @@ func Start(tb testing.TB, options ...Option) *Provider {
 	}
 	p := &Provider{
 		ClientID: "gateward", ClientSecret: "client-secret-canary-8d1f:%&", tb: tb, now: s.now,
-		path: strings.TrimSuffix(s.path, "/"), user: Ada(),
+		manner: s.manner, paths: map[Endpoint]string{}, user: Ada(), approved: map[string]bool{},
 		faults: map[Endpoint]http.HandlerFunc{}, requests: map[Endpoint]int{}, grants: map[string]*grant{},
 		behavior: Behavior{
-			TokenLifetime: time.Hour, AnswerWithIssuer: true, ReplayError: "invalid_grant",
+			TokenLifetime: time.Hour, AnswerWithIssuer: true, ReplayError: "invalid_grant", RefusalStatus: http.StatusBadRequest,
 			AuthMethods: []string{"client_secret_basic", "client_secret_post"},
 		},
 	}
@@ -165,8 +203,22 @@ func Start(tb testing.TB, options ...Option) *Provider {
 		p.server.Start()
 	}
 	tb.Cleanup(p.server.Close)
-	p.Issuer = p.server.URL + s.path
+	p.Issuer = cmp.Or(s.issuer, p.server.URL+s.path)
+	for _, e := range endpoints {
+		p.paths[e] = cmp.Or(s.paths[e], strings.TrimSuffix(s.path, "/")+string(e))
+	}
+	for _, change := range s.behaviors {
+		p.Configure(func(b *Behavior) { change(p, b) })
+	}
 	return p
+}
+
+// Address returns where an endpoint is.
+func (p *Provider) Address(e Endpoint) string { return p.server.URL + p.paths[e] }
+
+// GraphURL returns the base of Microsoft Graph, which [Graph] is below.
+func (p *Provider) GraphURL() string {
+	return strings.TrimSuffix(p.Address(Graph), "/me/getMemberObjects")
 }
 
 // Configure changes the behavior.
@@ -247,6 +299,7 @@ func (p *Provider) Revoke() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.grants)
+	clear(p.approved)
 }
 
 // RotateKeys signs with another key from now on and withdraws the one before.
@@ -260,8 +313,11 @@ func (p *Provider) Authorities() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
 }
 
-// Authorize does what a person does who logs in: it opens the address and returns
-// where the provider sends the browser then, without going there. It returns ""
+// Client returns an HTTP client that trusts the provider.
+func (p *Provider) Client() *http.Client { return p.server.Client() }
+
+// Authorize does what a person does who logs in: it opens the address, agrees if
+// there is a page that asks ([GitLab]), and returns where the provider sends the browser then, without going there. It returns ""
 // and reports an error of the test if the provider answers otherwise; a test may
 // call it from any goroutine.
 func (p *Provider) Authorize(address string) (callback string) {
@@ -281,6 +337,18 @@ func (p *Provider) Authorize(address string) (callback string) {
 		return ""
 	}
 	defer func() { _ = res.Body.Close() }()
+	if form := p.consent(res); form != nil {
+		req, err = http.NewRequestWithContext(p.tb.Context(), http.MethodPost, p.Address(Authorization), strings.NewReader(form.Encode()))
+		if err == nil {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			res, err = c.Do(req)
+		}
+		if err != nil {
+			p.tb.Errorf("oidctest: agree: %v", err)
+			return ""
+		}
+		defer func() { _ = res.Body.Close() }()
+	}
 	if res.StatusCode != http.StatusFound {
 		p.tb.Errorf("oidctest: authorize: status %d for %s", res.StatusCode, address)
 		return ""

@@ -8,18 +8,26 @@ import (
 	"github.com/gateward/gateward/internal/admit"
 )
 
-func TestAdmins_Is(t *testing.T) {
-	t.Parallel()
-	c := admit.AdminsConfig{
-		Emails:   []string{"ada@example.com", "*@ops.example.com"},
-		Groups:   []string{"Admins", "dev leads"},
-		Subjects: []string{"token:boss", "oidc/google:1234", "kubernetes:system:serviceaccount:ops:deploy"},
-	}
-	admins, err := admit.CompileAdmins(c)
+func people(t testing.TB, c admit.PeopleConfig) *admit.People {
+	t.Helper()
+	p, err := admit.CompilePeople(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Groups[0] = "changed"
+	return p
+}
+
+func TestPeople_Has(t *testing.T) {
+	t.Parallel()
+	c := admit.PeopleConfig{
+		Emails:        []string{"ada@example.com", "*@ops.example.com"},
+		Groups:        []string{"Admins", "dev leads"},
+		Organizations: []string{"My-Org"},
+		Teams:         []string{"Other-Org/Ops"},
+		Subjects:      []string{"token:boss", "oidc/google:1234", "kubernetes:system:serviceaccount:ops:deploy", "github:101"},
+	}
+	all := people(t, c)
+	c.Groups[0], c.Organizations[0] = "changed", "changed"
 	who := func(method, provider, subject string) *gateward.Identity {
 		return &gateward.Identity{Principal: gateward.Principal{Issuer: "https://issuer.example", Subject: subject}, Method: method, Provider: provider}
 	}
@@ -40,73 +48,70 @@ func TestAdmins_Is(t *testing.T) {
 		{name: "group as it was configured", id: &gateward.Identity{Groups: []string{"Admins"}}, want: true},
 		{name: "group, other case", id: &gateward.Identity{Groups: []string{"admins", "Dev leads"}}},
 		{name: "group in one text", id: &gateward.Identity{Groups: []string{"x,Admins"}}},
+		{name: "organization", id: &gateward.Identity{Organizations: []string{"x", "my-org"}}, want: true},
+		{name: "organization that is a group", id: &gateward.Identity{Groups: []string{"my-org", "other-org/ops"}}},
+		{name: "group that is an organization", id: &gateward.Identity{Organizations: []string{"Admins"}, Teams: []string{"Admins"}}},
+		{name: "team", id: &gateward.Identity{Teams: []string{"other-org/ops"}}, want: true},
+		{name: "team of the same name elsewhere", id: &gateward.Identity{Organizations: []string{"other-org"}, Teams: []string{"evil/ops"}}},
 		{name: "subject", id: who("token", "", "boss"), want: true},
 		{name: "subject of a provider", id: who("oidc", "google", "1234"), want: true},
 		{name: "subject with colons", id: who("kubernetes", "", "system:serviceaccount:ops:deploy"), want: true},
+		{name: "GitHub's number", id: who("github", "", "101"), want: true},
 		{name: "the same subject of another provider", id: who("oidc", "other", "1234")},
 		{name: "the same subject of another method", id: who("jwt", "", "boss")},
 		{name: "subject without provider, identity with", id: who("token", "x", "boss")},
 		{name: "longer subject", id: who("token", "", "boss2")},
 		{name: "no subject", id: who("token", "", "")},
 		{name: "name", id: &gateward.Identity{Name: "boss", Method: "token"}},
-		{name: "scopes are no administration", id: &gateward.Identity{AllScopes: true, Scopes: []string{"Admins"}}},
+		{name: "scopes name nobody", id: &gateward.Identity{AllScopes: true, Scopes: []string{"Admins"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := admins.Is(tt.id); got != tt.want {
+			if got := all.Has(tt.id); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestAdmins_WithoutEntriesThereAreNone(t *testing.T) {
+func TestPeople_WithoutEntriesThereAreNone(t *testing.T) {
 	t.Parallel()
-	compiled, err := admit.CompileAdmins(admit.AdminsConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, admins := range []*admit.Admins{nil, {}, compiled} {
+	for _, all := range []*admit.People{nil, {}, people(t, admit.PeopleConfig{})} {
 		for _, id := range []*gateward.Identity{
 			nil,
 			{},
 			verified(""), verified("ada@example.com"),
-			{Groups: []string{""}, AllScopes: true},
+			{Groups: []string{""}, Organizations: []string{""}, Teams: []string{""}, AllScopes: true},
 			{Method: "token", Principal: gateward.Principal{Subject: "boss"}},
 		} {
-			if admins.Is(id) {
-				t.Errorf("%v: %+v is one", admins, id)
+			if all.Has(id) {
+				t.Errorf("%v: %+v is one", all, id)
 			}
 		}
 	}
 }
 
-func TestCompileAdmins_Problems(t *testing.T) {
+// badTeams and badOrganizations could never match, or not only what is meant.
+var (
+	badOrganizations = []string{"", " my-org", "my-org/my-team", "my org", "*", "my-*", "@my-org", "\u00f6rg"}
+	badTeams         = []string{"", "my-team", "/my-team", "my-org/", "my-org/my team", "my-org/*", "a/b/c", " my-org/my-team", "*/my-team", "my-org /t"}
+)
+
+func TestCompilePeople_Problems(t *testing.T) {
 	t.Parallel()
 	bad := []string{
-		"", "boss", ":boss", "token:", "token: boss", " token:boss", "token:boss ", "token :boss", "oidc/:1", "/google:1", "oidc/ google:1", "oidc:1234", "/:1",
+		"", "boss", ":boss", "token:", "token: boss", " token:boss", "token:boss ", "token :boss", "oidc/:1", "/google:1", "oidc/ google:1",
+		"oidc:1234", "/:1", "github:octocat", "github/x:1", "github:007",
 	}
-	got, err := admit.CompileAdmins(admit.AdminsConfig{
+	got, err := admit.CompilePeople(admit.PeopleConfig{
 		Emails: []string{"*", "ada@example.com", "example.com"}, Groups: []string{"", "a", " b"},
-		Subjects: append(bad, "token:boss", "oidc/my.op:a b", "jwt:x/y", "jwt/a/b:c"),
+		Organizations: append(slices.Clone(badOrganizations), "My-Org", "a.b_c"), Teams: append(slices.Clone(badTeams), "My-Org/my_team", "a.b/c"),
+		Subjects: append(slices.Clone(bad), "token:boss", "oidc/my.op:a b", "jwt:x/y", "jwt/a/b:c", "github:1"),
 	})
 	want := append([]string{"emails[0]", "emails[2]", "groups[0]", "groups[2]"}, indexes("subjects", len(bad))...)
+	want = append(append(want, indexes("organizations", len(badOrganizations))...), indexes("teams", len(badTeams))...)
 	slices.Sort(want)
 	if k := keys(t, err); got != nil || !slices.Equal(k, want) {
 		t.Errorf("got %v with problems at %v, want %v", got, k, want)
-	}
-}
-
-func TestRequirement_AllScopes(t *testing.T) {
-	t.Parallel()
-	person := &gateward.Identity{Method: "oidc", AllScopes: true}
-	if got := check(t, compile(t, admit.Config{Scopes: []string{"read", "gateward:admin"}}), person); got != admit.None {
-		t.Errorf("got %v, want none", got)
-	}
-	if got := check(t, compile(t, admit.Config{Groups: []string{"ops"}, Scopes: []string{"read"}}), person); got != admit.Group {
-		t.Errorf("got %v: scopes are not groups", got)
-	}
-	if got := check(t, compile(t, admit.Config{Methods: []string{"jwt"}}), person); got != admit.Method {
-		t.Errorf("got %v", got)
 	}
 }

@@ -1,0 +1,213 @@
+package loginsvc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/loginsvc/page"
+	"github.com/gateward/gateward/methods"
+	"github.com/gateward/gateward/sessions"
+)
+
+// maxSubject bounds a subject as it is asked for, in bytes.
+const maxSubject = 1024
+
+// A selection is which sessions an administrator ends at once.
+type selection struct {
+	sessions.Filter
+	// subject, unless "", is the sessions' subject, whoever the issuer is.
+	subject string
+}
+
+// deleteTokens ends all sessions that the parameters select together.
+func (s *Service) deleteTokens(x *exchange) {
+	c, ok := s.adminCaller(x)
+	if !ok {
+		return
+	}
+	sel, problem := selectionOf(x.r.URL.RawQuery)
+	if problem != "" {
+		s.refuse(x, failure{status: http.StatusBadRequest, message: problem})
+		return
+	}
+	n, err := s.endSelected(x.r.Context(), sel)
+	if n > 0 {
+		s.metrics.Revocations(causeAdmin, n)
+		s.logAdmin(x, &c, slog.String("reason", causeAdmin), slog.Int("sessions", n))
+	}
+	if err != nil {
+		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
+		return
+	}
+	if id := c.identity.SessionID; id != "" {
+		if _, err := s.store.Get(x.r.Context(), id); errors.Is(err, sessions.ErrNotFound) {
+			s.clearToken(x)
+		}
+	}
+	s.json(x, http.StatusOK, struct {
+		Revoked int `json:"revoked"`
+	}{n})
+}
+
+// selectionOf reads the parameters. None, an unknown one, or one that is empty or
+// there twice is a mistake: it could end more than was meant.
+func selectionOf(rawQuery string) (sel selection, problem string) {
+	q, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return sel, "the query cannot be read"
+	}
+	q.Del("pretty") // how the answer looks
+	if len(q) == 0 {
+		return sel, "one of subject, user, method and before is needed"
+	}
+	for name, values := range q {
+		if len(values) != 1 || values[0] == "" {
+			return sel, `parsing field "` + clip(name, maxSessionID) + `": one value is needed`
+		}
+		if problem := sel.set(name, values[0], q); problem != "" {
+			return sel, problem
+		}
+	}
+	return sel, ""
+}
+
+// set takes one parameter over.
+func (sel *selection) set(name, value string, q url.Values) (problem string) {
+	switch name {
+	case "user":
+		if len(value) > maxSessionID {
+			return `parsing field "user": too long`
+		}
+		sel.UserID = value
+	case "before":
+		t, err := time.Parse(time.RFC3339Nano, value)
+		if err != nil || t.IsZero() { // which would be no limit
+			return `parsing field "before": not a time of RFC 3339`
+		}
+		sel.CreatedBefore = t
+	case "method":
+		method, problem := methodOf(q)
+		if problem == "" && method == "" {
+			problem = `parsing field "method": a method is needed`
+		}
+		if problem != "" {
+			return problem
+		}
+		return sel.ofMethod(method)
+	case "subject":
+		who, subject, ok := strings.Cut(value, ":")
+		method, provider, named := strings.Cut(who, "/")
+		if !ok || subject == "" || method == "" || named == (provider == "") || method == "oidc" && !named || len(value) > maxSubject {
+			return `parsing field "subject": write METHOD:SUBJECT or METHOD/PROVIDER:SUBJECT, such as github:101 or oidc/google:1234`
+		}
+		sel.Provider, sel.subject = provider, subject
+		return sel.ofMethod(method)
+	default:
+		return "unknown parameter " + clip(name, maxSessionID)
+	}
+	return ""
+}
+
+// ofSubject reports whether a session, which the filter selects, has the subject.
+func (sel *selection) ofSubject(session *sessions.Session) bool {
+	return session.Identity.Subject == sel.subject
+}
+
+func (sel *selection) ofMethod(method string) (problem string) {
+	if sel.Method != "" && sel.Method != method {
+		return `the fields "method" and "subject" name different methods`
+	}
+	sel.Method = method
+	return ""
+}
+
+// endSelected deletes what sel selects, and returns how many sessions that were.
+func (s *Service) endSelected(ctx context.Context, sel selection) (n int, err error) {
+	if sel.subject == "" {
+		return s.store.DeleteWhere(ctx, sel.Filter)
+	}
+	if issuer := issuerOf(s.byPath[loginPath(sel.Method, sel.Provider)]); issuer != "" {
+		f := sel.Filter
+		f.Principal = gateward.Principal{Issuer: issuer, Subject: sel.subject}
+		if n, err = s.store.DeleteWhere(ctx, f); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	// One provider may have many issuers (a tenant each), and one that is not
+	// configured any longer has an issuer that is not known: all are looked through.
+	return s.endChosen(ctx, sel.Filter, sel.ofSubject)
+}
+
+// issuerOf returns the issuer of l's identities as far as its configuration tells,
+// or "".
+func issuerOf(l methods.Login) string {
+	switch l := l.(type) {
+	case interface{ Issuer() string }:
+		return l.Issuer()
+	case frontChannel:
+		_, issuer := l.FrontChannel()
+		return issuer
+	}
+	return ""
+}
+
+// revokeAll logs the person out everywhere: all sessions of the user, then, as
+// logging out does, here and at the provider.
+func (s *Service) revokeAll(x *exchange) {
+	if !s.sameOrigin(x) {
+		s.refuseOrigin(x)
+		return
+	}
+	current, ok := s.person(x)
+	if !ok {
+		return
+	}
+	n, err := s.endEverywhere(x.r.Context(), &current)
+	if n > 0 {
+		s.ended(x, causeAccount, n, nil, sessionAttrs(&current)[1:]...)
+	}
+	if err != nil {
+		s.refuse(x, failure{
+			status: http.StatusServiceUnavailable, err: err,
+			title: "You may still be logged in", text: "Not all of your sessions could be ended, because our store does not answer at the moment. Please try again in a few seconds.",
+			actions: []page.Action{{Label: "Your account", URL: s.link(accountPath)}},
+		})
+		return
+	}
+	next := s.endSessionURL(x, &current)
+	s.clearToken(x)
+	s.leave(x)
+	if next == "" {
+		next = s.loginLink(wish{}, "logged_out")
+	}
+	s.redirect(x, http.StatusSeeOther, next)
+}
+
+// endEverywhere deletes all sessions of current's user, and of its principal,
+// itself included, and returns how many they were.
+func (s *Service) endEverywhere(ctx context.Context, current *sessions.Session) (n int, err error) {
+	var filters []sessions.Filter
+	if id := current.Identity.UserID; id != "" {
+		filters = append(filters, sessions.Filter{UserID: id})
+	}
+	if f, ok := ownPrincipal(&current.Identity); ok {
+		filters = append(filters, f)
+	}
+	if len(filters) == 0 { // of nobody: this one at least
+		return 1, s.store.Delete(ctx, current.ID)
+	}
+	for _, f := range filters {
+		more, err := s.store.DeleteWhere(ctx, f)
+		n += more
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,107 @@
+package github
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/gateward/gateward/internal/keyset"
+)
+
+const (
+	defaultServer = "https://github.com"
+	// dataResidency is the domain below which GitHub hosts enterprises of their own.
+	dataResidency = ".ghe.com"
+)
+
+// readAddress returns the address of that key, or nil if it is none.
+func readAddress(key, configured, otherwise string, p *problems) *url.URL {
+	if configured == "" {
+		configured = otherwise
+	}
+	u, err := parseAddress(configured)
+	if err != nil {
+		p.add(key, err.Error(), "write the https address of the server")
+		return nil
+	}
+	return u
+}
+
+// parseAddress admits https, and http only where nobody can listen in.
+func parseAddress(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, errors.New("is not a URL")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("is not an https address")
+	case u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("has no host")
+	case u.User != nil:
+		return nil, errors.New("holds user information")
+	case strings.ContainsAny(raw, "?#"):
+		return nil, errors.New("holds a query or a fragment")
+	case u.Scheme == "http" && !keyset.IsLoopback(u.Hostname()):
+		return nil, errors.New("is plain http to another machine; https is needed")
+	}
+	return u, nil
+}
+
+// site returns an address as it is compared and appended to: the host in lower
+// case, no slash at the end.
+func site(u *url.URL) string {
+	return u.Scheme + "://" + strings.ToLower(u.Host) + strings.TrimRight(u.EscapedPath(), "/")
+}
+
+func isGitHub(server *url.URL) bool { return strings.EqualFold(server.Host, "github.com") }
+
+func hasDataResidency(server *url.URL) bool {
+	return strings.HasSuffix(strings.ToLower(server.Host), dataResidency)
+}
+
+// isEnterpriseServer reports whether the server is somebody's own, which has its
+// API below itself and does not know PKCE.
+func isEnterpriseServer(server *url.URL) bool { return !isGitHub(server) && !hasDataResidency(server) }
+
+// apiOf returns the address of a server's REST API.
+func apiOf(server *url.URL) string {
+	switch {
+	case isGitHub(server):
+		return "https://api.github.com"
+	case hasDataResidency(server):
+		return "https://api." + strings.ToLower(server.Host)
+	}
+	return site(server) + "/api/v3"
+}
+
+// page returns the address of one of GitHub's own pages, or "" where a person
+// should not be sent there.
+func (s *settings) page(path string) string {
+	if !strings.HasPrefix(s.server, "https://") {
+		return ""
+	}
+	return s.server + path
+}
+
+// consentPage is where a person sees what the application may do, revokes it and
+// asks organizations to approve it.
+func (s *settings) consentPage() string {
+	return s.page("/settings/connections/applications/" + url.PathEscape(s.ClientID))
+}
+
+// isOwnPage reports whether an address that GitHub has sent leads a person to
+// GitHub and nowhere else.
+func (s *settings) isOwnPage(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Scheme == "https" && u.User == nil && u.Opaque == "" &&
+		strings.EqualFold("https://"+u.Host, hostOf(s.server))
+}
+
+// hostOf returns scheme and host of an address that has been checked.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
