@@ -26,7 +26,7 @@ type reply struct {
 }
 
 // check sends every example and compares; the error counts those that differ.
-func check(ctx context.Context, out io.Writer, address, origin, provider string, all []example) error {
+func check(ctx context.Context, out io.Writer, address string, p places, all []example) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -38,8 +38,9 @@ func check(ctx context.Context, out io.Writer, address, origin, provider string,
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	failed := 0
+	failed, sent := 0, 0
 	report := func(title string, err error) {
+		sent++
 		if err != nil {
 			failed++
 			fmt.Fprintf(out, "FAIL %s\n     %v\n", title, err)
@@ -61,11 +62,13 @@ func check(ctx context.Context, out io.Writer, address, origin, provider string,
 		report(e.title, err)
 	}
 	report("gRPC reflection, for grpcurl.", checkReflection(ctx, conn))
-	report("A login at the provider, and a logout.", checkLogin(ctx, origin, provider))
+	report("A login at the provider, and a logout.", checkLogin(ctx, p))
+	report("Logins at GitHub: of members, and of others.", checkGitHub(ctx, p))
+	report("An administrator, who is one person by two logins.", checkAdministrator(ctx, p))
 	if failed > 0 {
-		return fmt.Errorf("%d of %d examples differ", failed, len(all)+2)
+		return fmt.Errorf("%d of %d examples differ", failed, sent)
 	}
-	fmt.Fprintf(out, "%d examples, each as expected\n", len(all)+2)
+	fmt.Fprintf(out, "%d examples, each as expected\n", sent)
 	return nil
 }
 

@@ -78,7 +78,8 @@ func TestCompareCanFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := check(t.Context(), io.Discard, address, "http://"+address, "http://"+address, examples(tokens{})); err == nil {
+	origin := "http://" + address
+	if err := check(t.Context(), io.Discard, address, places{origin, origin, origin}, examples(tokens{})); err == nil {
 		t.Error("check passes without an Envoy")
 	}
 }

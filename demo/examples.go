@@ -123,5 +123,10 @@ func printExamples(out io.Writer, address, origin, directory string, all []examp
 	for _, e := range all {
 		fmt.Fprintf(out, "\n# %s -> %s\n%s\n", e.title, e.outcome(), e.command(address))
 	}
-	fmt.Fprintf(out, "\nNow open %s\nCtrl-C ends all of it.\n", origin)
+	fmt.Fprintf(out, `
+Now open %[1]s and log in, with the development provider or with GitHub (a small
+one of our own, where you can be a member of its organization or not). Ada is an
+administrator: as her, open %[1]s/auth/admin
+Ctrl-C ends all of it.
+`, origin)
 }

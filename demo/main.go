@@ -99,7 +99,7 @@ func serve(ctx context.Context, o options, address string, out io.Writer) (err e
 	}
 	all := examples(tokens)
 	if o.check {
-		return check(ctx, out, address, s.origin, s.provider.Issuer, all)
+		return check(ctx, out, address, places{s.origin, s.provider.Issuer, s.hub.URL}, all)
 	}
 	printExamples(out, address, s.origin, o.directory, all)
 	select {

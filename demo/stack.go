@@ -13,6 +13,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/gateward/gateward/demo/hub"
 	"github.com/gateward/gateward/demo/provider"
 )
 
@@ -35,6 +36,7 @@ type stack struct {
 	upstream *upstream
 	issuer   *issuer
 	provider *provider.Provider
+	hub      *hub.Hub
 	gateward *process
 	envoy    *process
 	ended    chan *process
@@ -51,7 +53,7 @@ func (s *stack) start(ctx context.Context, o options, address string) (tokens, e
 	if s.issuer, err = startIssuer(ctx); err != nil {
 		return tokens{}, err
 	}
-	if err := s.startProvider(ctx, address); err != nil {
+	if err := s.startProviders(ctx, address); err != nil {
 		return tokens{}, err
 	}
 	t, err := s.issuer.tokens(time.Now())
@@ -69,22 +71,32 @@ func (s *stack) start(ctx context.Context, o options, address string) (tokens, e
 	return t, s.startEnvoy(ctx, o.envoy, bootstrap)
 }
 
-// clientSecret is what Gateward shows to the demo's provider, which knows nobody
-// else.
-const clientSecret = "demo-client-secret"
+// clientID and clientSecret are what Gateward shows to the demo's providers, which
+// know nobody else.
+const (
+	clientID     = "gateward"
+	clientSecret = "demo-client-secret"
+)
 
-// startProvider starts the OpenID provider, which sends browsers back to Envoy.
-func (s *stack) startProvider(ctx context.Context, address string) error {
+// startProviders starts the OpenID provider and the GitHub, which send browsers
+// back to Envoy.
+func (s *stack) startProviders(ctx context.Context, address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
 	}
 	s.origin = "http://localhost:" + port
 	s.provider, err = provider.Start(ctx, provider.Config{
-		ClientID: "gateward", ClientSecret: clientSecret,
+		ClientID: clientID, ClientSecret: clientSecret,
 		RedirectURIs:           []string{s.origin + "/auth/v1/method/oidc/demo/callback"},
 		PostLogoutRedirectURIs: []string{s.origin},
 		AccessTokenLifetime:    5 * time.Minute,
+	})
+	if err != nil {
+		return err
+	}
+	s.hub, err = hub.Start(ctx, hub.Config{
+		ClientID: clientID, ClientSecret: clientSecret, CallbackURL: s.origin + "/auth/v1/method/github/callback",
 	})
 	return err
 }
@@ -106,6 +118,7 @@ func (s *stack) startGateward(ctx context.Context, binary string) (string, error
 	config, err := writeConfig(s.directory, configView{
 		GRPC: grpc, HTTP: login, Admin: admin, Issuer: s.issuer.url, Reader: readerToken, Administrator: adminToken,
 		Origin: s.origin, Provider: s.provider.Issuer, ClientSecret: clientSecret,
+		Hub: s.hub.URL, Organization: hub.Organization, Team: hub.Team,
 	})
 	if err != nil {
 		return "", err
@@ -157,6 +170,9 @@ func (s *stack) stop() error {
 	if s.provider != nil {
 		errs = append(errs, s.provider.Close())
 	}
+	if s.hub != nil {
+		errs = append(errs, s.hub.Close())
+	}
 	if s.issuer != nil {
 		errs = append(errs, s.issuer.server.Close())
 	}
@@ -170,6 +186,7 @@ func (s *stack) stop() error {
 type configView struct {
 	GRPC, HTTP, Admin, Issuer, Reader, Administrator string
 	Origin, Provider, ClientSecret                   string
+	Hub, Organization, Team                          string
 }
 
 func writeConfig(directory string, v configView) (string, error) {
