@@ -3,18 +3,24 @@ package envoy_test
 import (
 	"cmp"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gateward/gateward/envoy"
 	"github.com/gateward/gateward/envoy/envoytest"
+	"github.com/gateward/gateward/methods/github/githubtest"
 	"github.com/gateward/gateward/methods/oidc/oidctest"
 )
 
@@ -23,6 +29,8 @@ const (
 	siteOrigin = "https://" + siteHost
 	// tokenCookie is the client token's, as a browser is told to guard it.
 	tokenCookie = "__Host-gateward_client_token"
+	// anyExample admits by the addresses of example.com and example.org.
+	anyExample = `'^.*@example\.(com|org)$'`
 )
 
 // A site is a stack with people: an OpenID provider, and replicas of gateward
@@ -30,6 +38,10 @@ const (
 // otherwise, so that the test chooses whom it asks.
 type site struct {
 	provider *oidctest.Provider
+	github   *githubtest.Server // nil unless it is asked for
+	// githubURL is where it is, githubCA the file with its certificate.
+	githubURL, githubCA string
+
 	keys     *keyring
 	upstream *envoytest.Upstream
 	replicas []*replica
@@ -51,39 +63,68 @@ type siteOptions struct {
 	rules   string   // rules, in block style, before the others
 	server  string   // "" drains at once
 	balance bool     // one Envoy in front of all replicas
+
+	provider []oidctest.Option
+	op       string              // more of the provider op
+	matches  string              // email_matches, "" for example.com
+	github   string              // more of methods.github; "" is no GitHub
+	people   string              // more of authentication, in block style
+	admins   string              // "" is the static token boss
+	limits   string              // the block of that name
+	jwt      func(*site) string  // more of methods.jwt
+	envoy    func(string) string // may edit Envoy's bootstrap
 }
 
 // config returns the configuration of one replica.
 func (o *siteOptions) config(s *site, storage string) string {
+	jwt, github := "", ""
+	if o.jwt != nil {
+		jwt = o.jwt(s)
+	}
+	if s.github != nil {
+		github = fmt.Sprintf(`github: {enabled: true, server_url: %q, api_url: %q, use_pkce: true, client_id: client, client_secret: client-secret,
+      redirect_address: %q, scopes: ["user:email", "read:org"], ca_path: %q, %s}`, s.githubURL, s.githubURL, siteOrigin, s.githubCA, o.github)
+	}
 	return fmt.Sprintf(`
 authentication:
   session: {domain: %s, storage: {%s}, %s}
-  admins: {subjects: ["token:boss"]}
+  admins: {%s}
+%s
   methods:
     token: {enabled: true, storage: {type: static, tokens: {ci: {credential: %s}, boss: {credential: %s}}}}
-    jwt: {enabled: true, jwks_url: %q, validate_claims: {issuer: %q, audiences: [app]}}
+    jwt: {enabled: true, jwks_url: %q, validate_claims: {issuer: %q, audiences: [app]}, %s}
+    %s
     oidc:
       enabled: true
-      email_matches: ['^.*@example\.com$']
+      email_matches: [%s]
       providers:
-        op: {issuer_url: %q, client_id: %q, client_secret: %q, redirect_address: %q, scopes: [email, profile, groups]}
+        op: {issuer_url: %q, client_id: %q, client_secret: %q, redirect_address: %q, scopes: [email, profile, groups], %s}
 rules:
 %s
 - {name: public, match: {paths: [/public/**]}, access: anonymous}
 cache: {%s, negative_ttl: 100ms}
+limits: {%s}
 server: {%s}
 log: {level: debug}
-`, siteHost, cmp.Or(storage, "type: memory"), cmp.Or(o.session, "idle_timeout: 0s"), staticToken, adminToken, s.keys.url, issuer,
-		s.provider.Issuer, s.provider.ClientID, s.provider.ClientSecret, siteOrigin, o.rules, cmp.Or(o.cache, "ttl: 1h, max_staleness: 1s"), cmp.Or(o.server, "drain_delay: 0s"))
+`, siteHost, cmp.Or(storage, "type: memory"), cmp.Or(o.session, "idle_timeout: 0s"), cmp.Or(o.admins, `subjects: ["token:boss"]`), o.people,
+		staticToken, adminToken, s.keys.url, issuer, jwt, github, cmp.Or(o.matches, `'^.*@example\.com$'`),
+		s.provider.Issuer, s.provider.ClientID, s.provider.ClientSecret, siteOrigin, o.op, o.rules,
+		cmp.Or(o.cache, "ttl: 1h, max_staleness: 1s"), o.limits, cmp.Or(o.server, "drain_delay: 0s"))
 }
 
 // startSite starts one.
 func startSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	envoytest.Envoy(t)
-	s := &site{provider: oidctest.Start(t), keys: newKeyring(t), upstream: envoytest.StartUpstream(t)}
+	s := &site{provider: oidctest.Start(t, o.provider...), keys: newKeyring(t), upstream: envoytest.StartUpstream(t)}
+	if o.github != "" {
+		s.startGitHub(t)
+	}
 	if o.storage == nil {
 		o.storage = []string{""}
+	}
+	if o.envoy == nil {
+		o.envoy = func(bootstrap string) string { return bootstrap }
 	}
 	for _, storage := range o.storage {
 		config := o.config(s, storage)
@@ -91,16 +132,31 @@ func startSite(t *testing.T, o siteOptions) *site {
 		s.replicas = append(s.replicas, &replica{gateward: g, config: config})
 	}
 	if o.balance {
-		e := s.startEnvoy(t, s.replicas)
+		e := s.startEnvoy(t, s.replicas, o.envoy)
 		for _, r := range s.replicas {
 			r.EnvoyProcess = e
 		}
 		return s
 	}
 	for i, r := range s.replicas {
-		r.EnvoyProcess = s.startEnvoy(t, s.replicas[i:i+1])
+		r.EnvoyProcess = s.startEnvoy(t, s.replicas[i:i+1], o.envoy)
 	}
 	return s
+}
+
+// startGitHub starts one, with TLS as it has.
+func (s *site) startGitHub(t *testing.T) {
+	t.Helper()
+	s.github = githubtest.New(githubtest.Options{Now: time.Now, CallbackURL: siteOrigin + "/auth/v1/method/github/callback"})
+	server := httptest.NewUnstartedServer(s.github)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	s.githubURL, s.githubCA = server.URL, filepath.Join(t.TempDir(), "github.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(s.githubCA, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // startEnvoy starts an Envoy in front of replicas. change may edit its bootstrap.
@@ -163,6 +219,14 @@ type answer struct {
 }
 
 func (a *answer) location() string { return a.header.Get("Location") }
+
+// text is what of it may help to understand a failure.
+func (a *answer) text() string {
+	if _, body, ok := strings.Cut(a.body, "<body>"); ok {
+		return body
+	}
+	return a.body
+}
 
 // page reports whether it is a page for people.
 func (a *answer) page() bool {
