@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/gateward/gateward v0.0.0
 	github.com/go-rod/rod v0.116.2
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 )
 
 require (

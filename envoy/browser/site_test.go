@@ -36,6 +36,7 @@ type site struct {
 	// origin is what a browser has to type in.
 	origin   string
 	provider *provider
+	github   *github
 	replicas []*envoytest.Gateward
 	envoy    *envoytest.EnvoyProcess
 	upstream *envoytest.Upstream
@@ -69,6 +70,7 @@ func startSite(tb testing.TB, o siteOptions) *site {
 		o.providerNames = []string{"op"}
 	}
 	s.provider = startProvider(tb, s.origin, o.accessTokenSeconds, o.providerNames...)
+	s.github = startGitHub(tb, s.origin)
 	s.upstream.Respond(show)
 	if o.config == nil {
 		o.config = usualConfig
