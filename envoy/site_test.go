@@ -70,7 +70,7 @@ type siteOptions struct {
 	github   string              // more of methods.github; "" is no GitHub
 	people   string              // more of authentication, in block style
 	admins   string              // "" is the static token boss
-	limits   string              // the block of that name
+	limits   string              // the block of that name; "" lets logins come as often as they like
 	jwt      func(*site) string  // more of methods.jwt
 	envoy    func(string) string // may edit Envoy's bootstrap
 }
@@ -109,7 +109,7 @@ log: {level: debug}
 `, siteHost, cmp.Or(storage, "type: memory"), cmp.Or(o.session, "idle_timeout: 0s"), cmp.Or(o.admins, `subjects: ["token:boss"]`), o.people,
 		staticToken, adminToken, s.keys.url, issuer, jwt, github, cmp.Or(o.matches, `'^.*@example\.com$'`),
 		s.provider.Issuer, s.provider.ClientID, s.provider.ClientSecret, siteOrigin, o.op, o.rules,
-		cmp.Or(o.cache, "ttl: 1h, max_staleness: 1s"), o.limits, cmp.Or(o.server, "drain_delay: 0s"))
+		cmp.Or(o.cache, "ttl: 1h, max_staleness: 1s"), cmp.Or(o.limits, "logins_per_minute: 0"), cmp.Or(o.server, "drain_delay: 0s"))
 }
 
 // startSite starts one.

@@ -47,16 +47,34 @@ func parseAddress(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// site returns an address as it is compared and appended to: the host in lower
-// case, no slash at the end.
+// site returns an address as it is compared and appended to: the host as [hostOf]
+// has it, no slash at the end.
 func site(u *url.URL) string {
-	return u.Scheme + "://" + strings.ToLower(u.Host) + strings.TrimRight(u.EscapedPath(), "/")
+	return u.Scheme + "://" + hostOf(u) + strings.TrimRight(u.EscapedPath(), "/")
 }
 
-func isGitHub(server *url.URL) bool { return strings.EqualFold(server.Host, "github.com") }
+// hostOf returns the host of an address as it is compared: in lower case, without
+// the dot that a name may end with, and without the port that the scheme implies
+// (RFC 3986 §6.2.3).
+func hostOf(u *url.URL) string {
+	host, port := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), u.Port()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		return host
+	}
+	return host + ":" + port
+}
+
+func isGitHub(server *url.URL) bool { return hostOf(server) == "github.com" }
+
+// isWWW reports whether a server is the name that GitHub has for who types it: it
+// redirects, which requests with our secret do not follow.
+func isWWW(server *url.URL) bool { return hostOf(server) == "www.github.com" }
 
 func hasDataResidency(server *url.URL) bool {
-	return strings.HasSuffix(strings.ToLower(server.Host), dataResidency)
+	return strings.HasSuffix(hostOf(server), dataResidency)
 }
 
 // isEnterpriseServer reports whether the server is somebody's own, which has its
@@ -69,7 +87,7 @@ func apiOf(server *url.URL) string {
 	case isGitHub(server):
 		return "https://api.github.com"
 	case hasDataResidency(server):
-		return "https://api." + strings.ToLower(server.Host)
+		return "https://api." + hostOf(server)
 	}
 	return site(server) + "/api/v3"
 }
@@ -93,15 +111,9 @@ func (s *settings) consentPage() string {
 // GitHub and nowhere else.
 func (s *settings) isOwnPage(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && u.Scheme == "https" && u.User == nil && u.Opaque == "" &&
-		strings.EqualFold("https://"+u.Host, hostOf(s.server))
-}
-
-// hostOf returns scheme and host of an address that has been checked.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" {
+		return false
 	}
-	return u.Scheme + "://" + u.Host
+	own, err := url.Parse(s.server)
+	return err == nil && own.Scheme == "https" && hostOf(u) == hostOf(own)
 }

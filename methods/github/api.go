@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,8 +95,7 @@ func (r *refusal) Error() string {
 // [gateward.ErrInvalidCredential] where the token is no good, a [*refusal] where
 // GitHub says no to this request only, and else [gateward.ErrUnavailable].
 func (a *api) get(ctx context.Context, operation, address string, g granted) (*answer, error) {
-	key := g.key()
-	if wait, own := a.limits.left(key); wait > 0 {
+	if wait, own := a.limits.left(g.subject, g.session); wait > 0 {
 		return nil, tooMany(operation, wait, own)
 	}
 	select {
@@ -104,14 +104,15 @@ func (a *api) get(ctx context.Context, operation, address string, g granted) (*a
 	case <-ctx.Done():
 		return nil, unavailable(operation, ctx.Err())
 	}
-	if wait, own := a.limits.left(key); wait > 0 { // while we waited
+	if wait, own := a.limits.enter(g.subject, g.session); wait > 0 { // while we waited
 		return nil, tooMany(operation, wait, own)
 	}
+	asked := a.now()
 	got, err := a.ask(ctx, operation, address, g)
 	refused := (*refusal)(nil)
 	proper := err == nil || errors.Is(err, gateward.ErrInvalidCredential) || errors.As(err, &refused)
 	if proper {
-		a.limits.succeed()
+		a.limits.answered(asked, err == nil)
 	}
 	if proper || !errors.Is(ctx.Err(), context.Canceled) { // that is nobody's failure
 		a.report(operation, proper)
@@ -143,7 +144,7 @@ func (a *api) ask(ctx context.Context, operation, address string, g granted) (*a
 	case res.StatusCode == http.StatusNotModified && old != nil:
 		return old.confirmedBy(res.Header), nil
 	case res.StatusCode != http.StatusOK:
-		return nil, a.refused(operation, res, g.key())
+		return nil, a.refused(operation, res, g)
 	}
 	body, err := readBody(res)
 	switch {
@@ -168,7 +169,7 @@ func (v *answer) confirmedBy(h http.Header) *answer {
 }
 
 // refused makes an error of an answer other than 200.
-func (a *api) refused(operation string, res *http.Response, key digest) error {
+func (a *api) refused(operation string, res *http.Response, g granted) error {
 	var said struct{ Message string }
 	if body, err := readBody(res); err == nil {
 		_ = json.Unmarshal(body, &said) // without a message the status alone counts
@@ -187,11 +188,16 @@ func (a *api) refused(operation string, res *http.Response, key digest) error {
 		return fmt.Errorf("github: ask for %s: %w", operation, r)
 	}
 	if wait, own, ok := limited(res.StatusCode, res.Header, said.Message, a.now()); ok {
-		if own {
-			return tooMany(operation, a.limits.hold(key, wait), true)
+		// Whoever meets one may have brought it about; that it is ours, others find out.
+		switch {
+		case own:
+			wait = a.limits.hold(g.subject, wait)
+		case g.session:
+			wait = a.limits.holdSecondary(g.subject, wait)
+		default:
+			wait = a.limits.hold(g.subject, cmp.Or(wait, defaultPause))
 		}
-		wait, own = a.limits.holdSecondary(key, wait)
-		return tooMany(operation, wait, own)
+		return tooMany(operation, wait, true)
 	}
 	switch {
 	case res.StatusCode == http.StatusForbidden && strings.Contains(said.Message, "OAuth App access restrictions"):

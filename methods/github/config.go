@@ -62,7 +62,8 @@ type Config struct {
 	// which is not warned about then.
 	RestrictedElsewhere bool
 	// NeedsOrganizations and NeedsEmail say that rules outside this block are about
-	// them: a person who did not grant the scope is told so.
+	// them: a person who did not grant the scope is told so, and identities hold all
+	// organizations and teams, not only those that are allowed here.
 	NeedsOrganizations, NeedsEmail bool
 }
 
@@ -117,7 +118,9 @@ func (s *settings) checkAddresses(p *problems) {
 	if server = readAddress("server_url", s.ServerURL, defaultServer, p); server == nil {
 		return
 	}
-	s.server = site(server)
+	if s.server = site(server); isWWW(server) {
+		p.add("server_url", "only leads to another address, which a login is not taken to", "write "+defaultServer+", or remove it")
+	}
 	enterprise := isEnterpriseServer(server)
 	if api = readAddress("api_url", s.APIURL, apiOf(server), p); api == nil {
 		return

@@ -62,6 +62,7 @@ func TestConfigProblems(t *testing.T) {
 		"organization address":      {func(c *github.Config) { c.AllowedOrganizations = []string{"github.com/a"} }, "allowed_organizations[0]: "},
 		"http":                      {func(c *github.Config) { c.ServerURL = "http://ghe.example.com" }, "server_url: is plain http to another machine"},
 		"http here":                 {func(c *github.Config) { c.ServerURL = "http://127.0.0.1:3000" }, ""},
+		"www":                       {func(c *github.Config) { c.ServerURL = "https://www.github.com" }, "server_url: only leads to another address"},
 		"no scheme":                 {func(c *github.Config) { c.ServerURL = "ghe.example.com" }, "server_url: is not an https address"},
 		"user":                      {func(c *github.Config) { c.ServerURL = "https://canary@ghe.example.com" }, "server_url: holds user information"},
 		"query":                     {func(c *github.Config) { c.APIURL = "https://ghe.example.com/api/v3?a=b" }, "api_url: holds a query"},
@@ -159,6 +160,9 @@ func TestServers(t *testing.T) {
 		"enterprise server":    {"https://ghe.example.com/", "", nil, "https://ghe.example.com", "https://ghe.example.com/api/v3/user", false},
 		"enterprise with PKCE": {"https://ghe.example.com", "", &yes, "https://ghe.example.com", "https://ghe.example.com/api/v3/user", true},
 		"api of its own":       {"https://ghe.example.com", "https://api.example.com/v3/", nil, "https://ghe.example.com", "https://api.example.com/v3/user", false},
+		"github.com:443":       {"https://github.com:443", "", nil, "https://github.com", "https://api.github.com/user", true},
+		"data residency:443":   {"https://Octo.ghe.com:443/", "", nil, "https://octo.ghe.com", "https://api.octo.ghe.com/user", true},
+		"enterprise, a port":   {"https://ghe.example.com:8443", "", nil, "https://ghe.example.com:8443", "https://ghe.example.com:8443/api/v3/user", false},
 		"not ghe.com":          {"https://evilghe.com", "", nil, "https://evilghe.com", "https://evilghe.com/api/v3/user", false},
 	}
 	for name, tt := range tests {

@@ -10,9 +10,14 @@ import (
 
 // identity makes the identity of what GitHub says of a person. Where organizations
 // or teams are configured it holds only these: what else the person belongs to is
-// not our business.
+// not our business, unless rules outside the github block are about them. The
+// metadata hold no others in any case, as in Flipt.
 func (m *Method) identity(p *person) gateward.Identity {
 	organizations, teams := m.relevant(p)
+	metadata := p.metadata(organizations, teams)
+	if m.config.NeedsOrganizations {
+		organizations, teams = p.organizations, p.teams
+	}
 	id := gateward.Identity{
 		Principal:     gateward.Principal{Issuer: m.config.server, Subject: p.subject()},
 		Method:        name,
@@ -20,7 +25,7 @@ func (m *Method) identity(p *person) gateward.Identity {
 		EmailVerified: p.email != "",
 		Name:          p.displayName(),
 		AllScopes:     true,
-		Metadata:      p.metadata(organizations, teams),
+		Metadata:      metadata,
 	}
 	for _, o := range organizations {
 		id.Organizations = append(id.Organizations, lower(o))
@@ -33,8 +38,8 @@ func (m *Method) identity(p *person) gateward.Identity {
 	return id
 }
 
-// relevant returns the organizations and teams that an identity is to hold, named
-// as GitHub does.
+// relevant returns the organizations and teams that the github block allows, or all
+// where it names none, named as GitHub does.
 func (m *Method) relevant(p *person) (organizations []string, teams map[string][]string) {
 	teams = map[string][]string{}
 	for _, o := range p.organizations {

@@ -12,18 +12,23 @@ import (
 // for maxPages.
 const fewPages = 10
 
-// askOrganizations returns the active memberships of a person, of those that count
-// at least, and the ids of organizations that GitHub does not tell about.
-func (m *Method) askOrganizations(ctx context.Context, g granted) ([]membership, []string, error) {
+// askOrganizations returns the active memberships of a person and the ids of
+// organizations that GitHub does not tell about. Of too long a list it returns those
+// in organizations that are configured; partial says then why there are no others,
+// if others count.
+func (m *Method) askOrganizations(ctx context.Context, g granted) (members []membership, withheld []string, partial, err error) {
 	most := maxPages
 	if len(m.config.organizations) > 0 {
 		most = fewPages
 	}
-	members, withheld, err := listAll[membership](ctx, m.api, opOrganizations, "/user/memberships/orgs?state=active&per_page=100", g, most)
+	members, withheld, err = listAll[membership](ctx, m.api, opOrganizations, "/user/memberships/orgs?state=active&per_page=100", g, most)
 	if len(m.config.organizations) > 0 && errors.Is(err, errTooManyPages) {
+		if m.config.NeedsOrganizations {
+			partial = err
+		}
 		members, err = m.askEach(ctx, g, m.config.organizations)
 	}
-	return members, withheld, err
+	return members, withheld, partial, err
 }
 
 // askEach returns the memberships of a person in some organizations, without those

@@ -165,14 +165,15 @@ func TestLimitsAreBounded(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	l := newLimits(func() time.Time { return now })
 	for n := range maxLimited + 100 {
-		l.hold(answerKey(gateward.Secret{}, fmt.Sprint(n)), time.Minute)
+		l.hold(fmt.Sprint("u", n), time.Minute)
 	}
 	if len(l.people) != maxLimited {
 		t.Errorf("%d people", len(l.people))
 	}
 	now = now.Add(time.Minute)
-	l.hold(digest{}, time.Minute)
-	if wait, own := l.left(digest{}); len(l.people) != 1 || wait != time.Minute || !own {
+	l.hold("", time.Minute) // who is not known
+	l.hold("u", time.Minute)
+	if wait, own := l.left("u", true); len(l.people) != 1 || wait != time.Minute || !own {
 		t.Errorf("%d people after the others' time", len(l.people))
 	}
 }

@@ -82,7 +82,7 @@ func (m *Method) ask(ctx context.Context, g granted) (*person, error) {
 	var members []membership
 	var teams []team
 	var withheld []string
-	var noEmail, noTeams error // why they could not be had
+	var noEmail, noTeams, noOthers error // why they could not be had
 	var requests []func(context.Context) error
 	if scopes.has(scopeEmail) {
 		requests = append(requests, func(ctx context.Context) (err error) {
@@ -93,7 +93,7 @@ func (m *Method) ask(ctx context.Context, g granted) (*person, error) {
 	}
 	if scopes.has(scopeOrganizations) {
 		requests = append(requests, func(ctx context.Context) (err error) {
-			members, p.withheld, err = m.askOrganizations(ctx, g)
+			members, p.withheld, noOthers, err = m.askOrganizations(ctx, g)
 			return err
 		}, func(ctx context.Context) (err error) {
 			teams, withheld, err = listAll[team](ctx, m.api, opTeams, "/user/teams?per_page=100", g, maxPages)
@@ -115,7 +115,7 @@ func (m *Method) ask(ctx context.Context, g granted) (*person, error) {
 	if err := p.join(members, teams); err != nil {
 		return nil, err
 	}
-	if err := eitherOf(noTeams, noEmail); err != nil && !m.isOutside(p) {
+	if err := eitherOf(noOthers, eitherOf(noTeams, noEmail)); err != nil && !m.isOutside(p) {
 		return nil, err
 	}
 	return p, nil

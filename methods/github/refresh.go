@@ -42,14 +42,14 @@ func (m *Method) Refresh(ctx context.Context, id gateward.Identity, t gateward.T
 		}
 		renewable, kept = false, g.Tokens
 	}
-	g.subject = id.Subject
+	g.subject, g.session = id.Subject, true
 	fresh, err := m.establish(ctx, g)
 	if renewable && errors.Is(err, gateward.ErrInvalidCredential) {
 		// It may have expired before its time by our clock.
 		if g, err = m.renew(ctx, t); err != nil {
 			return fail(err)
 		}
-		kept, g.subject = g.Tokens, id.Subject
+		kept, g.subject, g.session = g.Tokens, id.Subject, true
 		fresh, err = m.establish(ctx, g)
 	}
 	switch {

@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,14 +39,8 @@ type granted struct {
 	said   bool // GitHub has said which scopes
 	// subject is whose they are, or "" as long as that is not known.
 	subject string
-}
-
-// key is whose limits count, GitHub's being the person's with whichever token.
-func (g granted) key() digest {
-	if g.subject != "" {
-		return sha256.Sum256([]byte("subject " + g.subject))
-	}
-	return sha256.Sum256([]byte("token " + g.AccessToken.Reveal()))
+	// session: they are those of a session, and so of somebody who may enter.
+	session bool
 }
 
 // grantedBy returns what is known of tokens that were granted some time ago.
