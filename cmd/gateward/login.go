@@ -58,7 +58,7 @@ func (b *builder) oidc(ctx context.Context, previous *stack) {
 	if previous != nil {
 		o.Previous = previous.oidc
 	}
-	m, err := oidc.New(ctx, oidcConfig(c), o)
+	m, err := oidc.New(ctx, oidcConfig(&b.file.Config), o)
 	b.report(err, oidcBlock)
 	if m == nil {
 		return

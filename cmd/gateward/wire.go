@@ -109,7 +109,8 @@ func sameSite(name string) http.SameSite {
 	return http.SameSiteLaxMode
 }
 
-func oidcConfig(c *config.OIDCMethod) oidc.Config {
+func oidcConfig(all *config.Config) oidc.Config {
+	c := &all.Authentication.Methods.OIDC
 	cfg := oidc.Config{EmailMatches: c.EmailMatches, CacheTTL: c.CacheTTL, Providers: make(map[string]oidc.ProviderConfig, len(c.Providers))}
 	for name, p := range c.Providers {
 		provider := oidc.ProviderConfig{
@@ -136,6 +137,8 @@ func oidcConfig(c *config.OIDCMethod) oidc.Config {
 			RequireVerifiedEmail:    &p.RequireVerifiedEmail,
 			DisplayName:             p.DisplayName,
 			Prompt:                  p.Prompt,
+			NeedsEmail:              all.NeedsEmail(p.EmailAuthority),
+			NeedsGroups:             all.DecidesByGroup(),
 		}
 		if p.MaxAge > 0 {
 			provider.MaxAge = &p.MaxAge
@@ -161,7 +164,7 @@ func githubConfig(all *config.Config) github.Config {
 		CAPath:               c.CAPath,
 		DisplayName:          c.DisplayName,
 		EmailAuthority:       c.EmailAuthority,
-		NeedsEmail:           all.DecidesByEmail(),
+		NeedsEmail:           all.NeedsEmail(c.EmailAuthority),
 		NeedsOrganizations:   all.DecidesByOrganization(),
 		RestrictedElsewhere:  all.Authentication.Limited(),
 	}

@@ -52,6 +52,22 @@ func (a *Authentication) filtersBy(types ...string) int {
 // decided by e-mail addresses.
 func (c *Config) DecidesByEmail() bool { return c.decidedByEmail() != "" }
 
+// NeedsEmail reports whether anything outside a provider's own block is decided by
+// the addresses that the provider tells: what counts for all providers, or, with
+// these as its email_authority, which accounts are linked.
+func (c *Config) NeedsEmail(authority []string) bool {
+	return c.DecidesByEmail() || len(authority) > 0 && c.Authentication.AccountLinking == "verified_email"
+}
+
+// DecidesByGroup reports whether something that counts for all providers is
+// decided by groups.
+func (c *Config) DecidesByGroup() bool {
+	a := &c.Authentication
+	return a.filtersBy("group") >= 0 || len(a.Admins.Groups) > 0 ||
+		slices.ContainsFunc(a.Grants, func(g Grant) bool { return len(g.Groups) > 0 }) ||
+		slices.ContainsFunc(c.Rules, func(r Rule) bool { return len(r.Require.Groups) > 0 || mentions(r.Require.When, "groups") })
+}
+
 // DecidesByOrganization reports whether something is decided by organizations or
 // teams, beside what the block of GitHub says.
 func (c *Config) DecidesByOrganization() bool { return c.decidedByOrganization() != "" }

@@ -31,7 +31,7 @@ func TestPeople(t *testing.T) {
 		t.Errorf("admins: got %+v", a.Admins)
 	}
 	d := config.Default()
-	if a := d.Authentication; a.SignUp != "open" || a.AccountLinking != "off" || a.Limited() || d.DecidesByEmail() || d.DecidesByOrganization() {
+	if a := d.Authentication; a.SignUp != "open" || a.AccountLinking != "off" || a.Limited() || d.DecidesByEmail() || d.DecidesByGroup() || d.DecidesByOrganization() {
 		t.Errorf("defaults: got %+v", a)
 	}
 	if d.Limits != (config.Limits{LoginsPerMinute: 30, RedirectsPerMinute: 3}) {
@@ -119,6 +119,48 @@ func TestDecidedByOrganization(t *testing.T) {
 		"rule":     {hub{rest: "rules: [{name: a, require: {organizations: a}}]"}.String(), "authentication.methods.github.scopes: " + want + "rules[0].require.organizations"},
 		"own list": {hub{github: members}.String(), "no " + want},
 	})
+}
+
+// TestDecidesByGroup finds whatever decides by a group beside the providers'
+// own blocks.
+func TestDecidesByGroup(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		hub{block: "allowed_user_filters: [{type: email, patterns: a@b.example}, {type: group, patterns: a}],"}.String(): true,
+		hub{block: "admins: {groups: a},"}.String():                                                               true,
+		hub{block: "grants: [{emails: a@b.example, scopes: b}, {groups: a, scopes: b}],"}.String():                true,
+		hub{rest: "rules: [{name: a}, {name: b, require: {groups: a}}]"}.String():                                 true,
+		hub{rest: "rules: [{name: a, require: {when: '!(\"a\" in identity.groups)'}}]"}.String():                  true,
+		hub{rest: "rules: [{name: a, require: {when: 'identity.claims.groups.size() == 0'}}]"}.String():           true,
+		hub{block: "allowed_user_filters: [{type: organization, patterns: a}], admins: {teams: a/b},"}.String():   false,
+		hub{rest: "rules: [{name: a, require: {emails: a@b.example, when: 'identity.email_verified'}}]"}.String(): false,
+		login{session: onDomain, provider: "allowed_groups: [a], groups_claim: groups"}.String():                  false,
+	} {
+		if got := mustLoad(t, text).Config.DecidesByGroup(); got != want {
+			t.Errorf("got %v for %s", got, text)
+		}
+	}
+}
+
+func TestNeedsEmail(t *testing.T) {
+	t.Parallel()
+	const linking = "account_linking: verified_email,"
+	domains := []string{"example.com"}
+	for name, tt := range map[string]struct {
+		block     string
+		authority []string
+		want      bool
+	}{
+		"decides":            {"allowed_domains: [example.com],", nil, true},
+		"links":              {linking, domains, true},
+		"links, not by this": {linking, nil, false},
+		"links nobody":       {"", domains, false},
+	} {
+		c := mustLoad(t, hub{block: tt.block}.String()).Config
+		if got := c.NeedsEmail(tt.authority); got != tt.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
 }
 
 func TestSEC_R04_UsersInMemoryWarn(t *testing.T) {

@@ -57,7 +57,7 @@ type ProviderConfig struct {
 	Algorithms []string
 	// FetchExtraUserInfo asks the userinfo endpoint in any case. Otherwise it is
 	// asked where the ID token lacks an address or groups that the configuration
-	// is about.
+	// is about, or where a refresh brings no ID token.
 	FetchExtraUserInfo bool
 	// AuthorizeParameters are added to the authorization request, or replace
 	// what is there. Those that keep the login safe are refused; max_age counts
@@ -105,6 +105,10 @@ type ProviderConfig struct {
 	// Prompt is passed on in every login, separated by spaces; an attempt can
 	// only add to it.
 	Prompt string
+	// NeedsEmail and NeedsGroups say that what is configured outside this block
+	// decides by addresses or by groups: the provider is asked for them, as for
+	// what this block decides by.
+	NeedsEmail, NeedsGroups bool
 }
 
 // CallbackPath returns the path that a provider sends browsers back to, which is

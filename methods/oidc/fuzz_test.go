@@ -59,6 +59,7 @@ func FuzzEmail(f *testing.F) {
 type offline struct {
 	keys   []byte
 	answer []byte
+	info   []byte // what userinfo says; nil if there is none
 }
 
 func (o *offline) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -66,8 +67,13 @@ func (o *offline) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		body = []byte(`{"issuer":"https://issuer.test","authorization_endpoint":"https://issuer.test/a","token_endpoint":"https://issuer.test/t","jwks_uri":"https://issuer.test/k"}`)
+		if o.info != nil {
+			body = append(body[:len(body)-1], `,"userinfo_endpoint":"https://issuer.test/u"}`...)
+		}
 	case "/t":
 		body = o.answer
+	case "/u":
+		body = o.info
 	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
@@ -143,4 +149,84 @@ func FuzzIDToken(f *testing.F) {
 			t.Fatalf("%+v", id)
 		}
 	})
+}
+
+// FuzzUserinfo: whatever userinfo says at a login and at a refresh without an ID
+// token, the identity says nothing of address and groups that its claims do not,
+// and at the refresh nothing that userinfo contradicts.
+func FuzzUserinfo(f *testing.F) {
+	for _, s := range [][2]string{
+		{`{"sub":"ada"}`, `{"sub":"ada"}`},
+		{`{"sub":"ada","groups":["b"]}`, `{"sub":"ada","groups":"b"}`},
+		{`{"sub":"ada","groups":["b"]}`, `{"sub":"ada","groups":{"b":1}}`},
+		{`{"sub":"ada","groups":["b"],"email":"b@b.test"}`, `{"sub":"ada"}`},
+		{`{"sub":"ada","email":"b@b.test"}`, `{"sub":"ada","email":"a@b.test","email_verified":"true"}`},
+		{`{"sub":"ada","email":"a@b.test"}`, `{"sub":"ada","email":"b@b.test"}`},
+		{`{"sub":"ada","email_verified":false}`, `{"sub":"ada","email_verified":true}`},
+		{`{"sub":"ada","email":null,"iss":"x"}`, `{"sub":"ada","email":null,"email_verified":true}`},
+		{`{"sub":"ada","_claim_names":{"groups":"s"}}`, `{"sub":"eve"}`},
+	} {
+		f.Add([]byte(s[0]), []byte(s[1]), true)
+		f.Add([]byte(s[0]), []byte(s[1]), false)
+	}
+	now := time.Unix(1800000000, 0)
+	k := keysettest.NewKey(f, "k", "ES256")
+	o := &offline{keys: keysettest.Document(f, k.JWK(nil)), info: []byte(`{}`)}
+	m, err := oidc.New(f.Context(), oidc.Config{Providers: map[string]oidc.ProviderConfig{"op": {
+		IssuerURL: "https://issuer.test", ClientID: "c", ClientSecret: gateward.NewSecret("s"), RedirectAddress: "https://app.test",
+		Algorithms: []string{"ES256"}, FetchExtraUserInfo: true,
+	}}}, oidc.Options{Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }, Transport: o})
+	if err != nil {
+		f.Fatal(err)
+	}
+	p := m.Providers()[0]
+	token := func(t *testing.T, attributes string) string {
+		return k.SignRaw(t, []byte(`{"alg":"ES256"}`), []byte(`{"iss":"https://issuer.test","aud":"c","exp":2000000000,"iat":1799999990,"nonce":"n","sub":"ada"`+attributes+`}`))
+	}
+	f.Fuzz(func(t *testing.T, atLogin, atRefresh []byte, full bool) {
+		attributes := ""
+		if full {
+			attributes = `,"email":"a@b.test","email_verified":true,"groups":["a"]`
+		}
+		o.info = atLogin
+		o.answer, _ = json.Marshal(map[string]any{"access_token": "a", "refresh_token": "r", "id_token": token(t, attributes)})
+		id, tokens, err := p.Exchange(t.Context(), methods.Callback{Code: gateward.NewSecret("code")}, methods.Attempt{Nonce: "n", Verifier: gateward.NewSecret("v")})
+		if err != nil {
+			return
+		}
+		consistent(t, &id)
+		o.info = atRefresh
+		o.answer, _ = json.Marshal(map[string]any{"access_token": "a", "refresh_token": "r"})
+		id, _, err = p.Refresh(t.Context(), id, tokens)
+		if err != nil {
+			return
+		}
+		consistent(t, &id)
+		var info map[string]any
+		if err := json.Unmarshal(atRefresh, &info); err != nil || info["sub"] != "ada" {
+			t.Fatalf("accepted %s", atRefresh)
+		}
+		if v, said := info["email"]; said && v != id.Email && id.Email != "" || id.EmailVerified && info["email_verified"] == false {
+			t.Fatalf("%+v against %s", id, atRefresh)
+		}
+		if _, said := info["groups"]; said && slices.Contains(id.Groups, "a") && !strings.Contains(string(atRefresh), "a") {
+			t.Fatalf("%q against %s", id.Groups, atRefresh)
+		}
+	})
+}
+
+// consistent checks an identity against its own claims.
+func consistent(t *testing.T, id *gateward.Identity) {
+	t.Helper()
+	email, _ := id.Claims["email"].(string)
+	verified := id.Claims["email_verified"] == true || id.Claims["email_verified"] == "true"
+	if email != id.Email || id.Email != "" && verified != id.EmailVerified || id.EmailVerified && id.Email == "" {
+		t.Fatalf("%q, %v: %v", id.Email, id.EmailVerified, id.Claims)
+	}
+	list, _ := id.Claims["groups"].([]any)
+	for _, g := range id.Groups {
+		if g != id.Claims["groups"] && !slices.Contains(list, any(g)) {
+			t.Fatalf("%q: %v", id.Groups, id.Claims)
+		}
+	}
 }

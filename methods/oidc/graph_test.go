@@ -224,9 +224,22 @@ func FuzzGraphAnswer(f *testing.F) {
 // A provider elsewhere has no Graph: a reference is refused.
 func TestGroupOverageElsewhere(t *testing.T) {
 	t.Parallel()
-	f := setupOverage(t, 300, func(p *oidc.ProviderConfig) { p.GraphURL, p.GroupsClaim = "", "groups" })
-	if _, _, err := f.exchange(); rule(err) != "groups_claim" || f.op.Requests(oidctest.Graph)+f.op.Requests(reference) != 0 {
-		t.Errorf("%v", err)
+	for name, about := range aboutGroups() {
+		f := setupOverage(t, 300, func(p *oidc.ProviderConfig) {
+			p.GraphURL = ""
+			about(p)
+		})
+		if _, _, err := f.exchange(); rule(err) != "groups_claim" || f.op.Requests(oidctest.Graph)+f.op.Requests(reference) != 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// aboutGroups are configurations that are about groups.
+func aboutGroups() map[string]func(*oidc.ProviderConfig) {
+	return map[string]func(*oidc.ProviderConfig){
+		"groups_claim": func(p *oidc.ProviderConfig) { p.GroupsClaim = "groups" },
+		"elsewhere":    func(p *oidc.ProviderConfig) { p.NeedsGroups = true },
 	}
 }
 
@@ -260,11 +273,22 @@ func (g *graphTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // configured.
 func TestGraphOfMicrosoft(t *testing.T) {
 	t.Parallel()
+	for name, about := range aboutGroups() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			graphOfMicrosoft(t, about)
+		})
+	}
+}
+
+func graphOfMicrosoft(t *testing.T, about func(*oidc.ProviderConfig)) {
+	t.Helper()
 	f := setup(t, nil, oidctest.Entra(tenant), oidctest.WithTLS(),
 		oidctest.WithIssuer("https://login.microsoftonline.com/"+tenant+"/v2.0"))
 	g := &graphTransport{op: f.op, next: f.op.Client().Transport}
 	c := configOf(f.op)
-	c.DiscoveryURL, c.GroupsClaim = f.op.Address(oidctest.Discovery), "groups"
+	c.DiscoveryURL = f.op.Address(oidctest.Discovery)
+	about(&c)
 	o := f.options()
 	o.Transport = g
 	m, err := oidc.New(t.Context(), oidc.Config{Providers: map[string]oidc.ProviderConfig{"op": c}}, o)

@@ -27,8 +27,8 @@ func newMapping(c ProviderConfig, key func(string) string, p *problems) mapping 
 	m := mapping{
 		email: pointer.Path{"email"}, name: pointer.Path{"name"}, picture: pointer.Path{"picture"}, sub: pointer.Path{"sub"},
 		groups:      pointer.Path{"groups"},
-		needsEmail:  slices.Contains(c.Scopes, "email"),
-		needsGroups: c.GroupsClaim != "" || len(c.AllowedGroups) > 0 || c.GraphURL != "",
+		needsEmail:  c.NeedsEmail || slices.Contains(c.Scopes, "email"),
+		needsGroups: c.NeedsGroups || c.GroupsClaim != "" || len(c.AllowedGroups) > 0 || c.GraphURL != "",
 	}
 	to := map[string]*pointer.Path{"email": &m.email, "name": &m.name, "picture": &m.picture, "sub": &m.sub}
 	for _, k := range slices.Sorted(maps.Keys(c.ClaimsMapping)) {
@@ -63,15 +63,24 @@ func (p *Provider) toldBeside(id *gateward.Identity, claims map[string]any) bool
 	return len(id.Groups) > 0 && !hasGroups || id.Email != "" && p.config.mapping.email.FindString(claims) == ""
 }
 
-// userinfo returns what the userinfo endpoint adds, or nil if it is not asked:
-// because nothing is missing, because there is none, or because it refused and
-// nobody insists.
-func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret, insist bool) (map[string]any, error) {
-	_, hasGroups := p.config.mapping.groups.Find(claims)
-	hasGroups = hasGroups || p.refersToGraph(claims)
-	hasEmail := p.config.mapping.email.FindString(claims) != ""
-	missing := p.config.mapping.needsGroups && !hasGroups || p.config.mapping.needsEmail && !hasEmail
-	if !p.config.FetchExtraUserInfo && !missing || m.userinfoURL == "" {
+// asksUserinfo reports whether there is something that userinfo is to be asked
+// for. An ID token that is stale says nothing of today.
+func (p *Provider) asksUserinfo(k known) bool {
+	m := &p.config.mapping
+	if p.config.FetchExtraUserInfo || k.stale && (m.needsGroups || m.needsEmail || k.told != told{}) {
+		return true
+	}
+	_, hasGroups := m.groups.Find(k.claims)
+	hasGroups = hasGroups || p.refersToGraph(k.claims)
+	hasEmail := m.email.FindString(k.claims) != ""
+	return m.needsGroups && !hasGroups || m.needsEmail && !hasEmail
+}
+
+// userinfo returns what the userinfo endpoint says, as far as no signature has to
+// stand for it, or nil if it is not asked: because nothing is missing, because
+// there is none, or because it refused and nobody insists.
+func (p *Provider) userinfo(ctx context.Context, m *metadata, k known, access gateward.Secret) (map[string]any, error) {
+	if m.userinfoURL == "" || !p.asksUserinfo(k) {
 		return nil, nil
 	}
 	info, err := getJSON(ctx, p.peer.tokens, m.userinfoURL, access)
@@ -80,7 +89,7 @@ func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]
 		definite := errors.As(err, &refused) && refused.status/100 == 4 && !(&refusal{status: refused.status}).transient()
 		p.peer.onRequest(opUserinfo, definite)
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "userinfo not available", slog.Any("err", err))
-		if definite && !p.config.FetchExtraUserInfo && !insist {
+		if definite && !p.config.FetchExtraUserInfo && !k.insist {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("oidc: ask %s for userinfo: %w: %w", p.name, gateward.ErrUnavailable, err)
@@ -88,17 +97,17 @@ func (p *Provider) userinfo(ctx context.Context, m *metadata, claims map[string]
 	p.peer.onRequest(opUserinfo, true)
 	// Without this the access token of one person would bring the attributes of
 	// another (OpenID Connect Core §5.3.2).
-	if info["sub"] != claims["sub"] {
+	if info["sub"] != k.claims["sub"] {
 		return nil, invalid("userinfo is about somebody else, or does not say about whom")
 	}
-	return info, nil
+	return unsigned(info), nil
 }
 
 // identity makes the identity of verified claims and of userinfo, which only
 // fills what they lack. It leaves out the groups.
 func (p *Provider) identity(claims, info map[string]any) (gateward.Identity, error) {
 	sub, _ := claims["sub"].(string)
-	all := merge(claims, info)
+	all := p.config.mapping.merge(claims, info)
 	id := gateward.Identity{
 		Principal: gateward.Principal{Issuer: p.config.IssuerURL, Subject: sub},
 		Method:    name,
@@ -118,20 +127,6 @@ func (p *Provider) identity(claims, info map[string]any) (gateward.Identity, err
 	return id, nil
 }
 
-// merge returns claims with those of userinfo laid over them, except for those
-// that a signature has to stand for.
-func merge(claims, info map[string]any) map[string]any {
-	all := maps.Clone(claims)
-	for k, v := range info {
-		switch k {
-		case "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "auth_time", "acr", "amr", "sid", "at_hash", "c_hash", "typ", hostedDomain:
-			continue
-		}
-		all[k] = v
-	}
-	return all
-}
-
 // either returns the string in claims, or else in info.
 func either(at pointer.Path, claims, info map[string]any) string {
 	if s := at.FindString(claims); s != "" {
@@ -148,11 +143,10 @@ func (m *mapping) address(claims, info map[string]any) (address string, verified
 	if address == "" {
 		address, from = m.email.FindString(info), info
 	}
-	// Of an address from a claim of another name, email_verified says nothing.
-	if address == "" || m.email[len(m.email)-1] != "email" {
+	at := m.verified()
+	if address == "" || at == nil {
 		return address, false, false
 	}
-	at := m.email.Sibling("email_verified")
 	v, present := at.Find(from)
 	if !present && m.email.FindString(info) == address {
 		v, present = at.Find(info)

@@ -44,6 +44,7 @@ func newProvider(ctx context.Context, name string, c Config, rules emailRules, o
 		return nil
 	}
 	s.redirectURI += CallbackPath(name)
+	s.mapping.needsEmail = s.mapping.needsEmail || len(rules) > 0 || s.domains.allowed != nil && !s.domains.byHosted
 	s.warnOfEmails(len(rules) > 0, keyOf(name), p)
 	s.warnOfParameters(keyOf(name), len(rules)+len(s.AllowedGroups)+len(s.AllowedDomains) > 0, p)
 	provider := &Provider{
@@ -144,7 +145,7 @@ func (p *Provider) Exchange(ctx context.Context, c methods.Callback, a methods.A
 		return gateward.Identity{}, gateward.Tokens{}, err
 	}
 	t.SID = sidOf(claims)
-	id, err := p.establish(ctx, m, claims, t.AccessToken, false)
+	id, err := p.establish(ctx, m, known{claims: claims}, t.AccessToken)
 	if err != nil {
 		return id, gateward.Tokens{}, err
 	}
@@ -163,20 +164,27 @@ func (p *Provider) checkIssuer(got *string, m *metadata) error {
 	return nil
 }
 
-// establish makes the identity of verified claims, asks the userinfo endpoint for
-// the rest, and admits it or not. insist says that what the endpoints beside the
-// ID token refuse is not to be gone without. With [gateward.ErrNotAdmitted] the
-// identity is filled in.
-func (p *Provider) establish(ctx context.Context, m *metadata, claims map[string]any, access gateward.Secret, insist bool) (gateward.Identity, error) {
-	info, err := p.userinfo(ctx, m, claims, access, insist)
+// establish makes the identity of what is known, asks the userinfo endpoint for
+// the rest, and admits it or not. With [gateward.ErrNotAdmitted] the identity is
+// filled in.
+func (p *Provider) establish(ctx context.Context, m *metadata, k known, access gateward.Secret) (gateward.Identity, error) {
+	info, err := p.userinfo(ctx, m, k, access)
 	if err != nil {
 		return gateward.Identity{}, err
+	}
+	said := p.config.mapping.after(k, info).String()
+	claims := k.claims
+	if k.stale {
+		claims, info = p.config.mapping.renewed(k, info), nil
 	}
 	id, err := p.identity(claims, info)
 	if err != nil {
 		return gateward.Identity{}, err
 	}
-	id.Groups, err = p.groups(ctx, claims, info, access, insist)
+	if said != "" {
+		id.Metadata[toldKey] = said
+	}
+	id.Groups, err = p.groups(ctx, claims, info, access, k.insist)
 	switch {
 	case errors.Is(err, gateward.ErrNotAdmitted):
 		return id, err
@@ -219,9 +227,9 @@ func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward
 		return fail(err)
 	}
 	var fresh gateward.Identity
-	claims, err := p.refreshedClaims(ctx, id, t, &next)
+	k, err := p.refreshedClaims(ctx, id, t, &next)
 	if err == nil {
-		fresh, err = p.establish(ctx, m, claims, next.AccessToken, p.toldBeside(&id, claims))
+		fresh, err = p.establish(ctx, m, k, next.AccessToken)
 	}
 	switch {
 	case errors.Is(err, gateward.ErrInvalidCredential):
@@ -238,29 +246,36 @@ func (p *Provider) Refresh(ctx context.Context, id gateward.Identity, t gateward
 
 // refreshedClaims returns the claims of the new ID token or, if the provider sent
 // none, of the one that it sent last, and completes next with what stays as it was.
-func (p *Provider) refreshedClaims(ctx context.Context, id gateward.Identity, old gateward.Tokens, next *gateward.Tokens) (map[string]any, error) {
+func (p *Provider) refreshedClaims(ctx context.Context, id gateward.Identity, old gateward.Tokens, next *gateward.Tokens) (known, error) {
 	raw := next.IDToken
 	// Until the new one is verified: next is kept even if that cannot be done.
 	next.IDToken, next.SID = old.IDToken, old.SID
 	if raw.Reveal() == "" {
-		// It was verified when it came, and has been ours since.
-		if claims := unverifiedClaims(old.IDToken); claims != nil && claims["sub"] == id.Subject {
-			return claims, nil
-		}
-		if id.Claims["sub"] != id.Subject {
-			return map[string]any{"iss": id.Issuer, "sub": id.Subject}, nil
-		}
-		return id.Claims, nil
+		// Nobody but userinfo can say that this is still so.
+		return known{claims: lastClaims(id, old), stale: true, told: toldBefore(&id), insist: true}, nil
 	}
 	claims, err := p.verifyIDToken(ctx, raw, next.AccessToken)
 	if err != nil {
-		return nil, err
+		return known{}, err
 	}
 	if claims["sub"] != id.Subject {
-		return nil, invalid("the refreshed ID token is about somebody else")
+		return known{}, invalid("the refreshed ID token is about somebody else")
 	}
 	next.IDToken, next.SID = raw, cmp.Or(sidOf(claims), old.SID)
-	return claims, nil
+	return known{claims: claims, insist: p.toldBeside(&id, claims)}, nil
+}
+
+// lastClaims returns the claims of the ID token that came last, or what a session
+// has of them.
+func lastClaims(id gateward.Identity, old gateward.Tokens) map[string]any {
+	// It was verified when it came, and has been ours since.
+	if claims := unverifiedClaims(old.IDToken); claims != nil && claims["sub"] == id.Subject {
+		return claims
+	}
+	if id.Claims["sub"] != id.Subject {
+		return map[string]any{"iss": id.Issuer, "sub": id.Subject}
+	}
+	return id.Claims
 }
 
 // EndSessionURL implements [methods.EndSessionURLer]. A provider that does not
