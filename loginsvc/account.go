@@ -29,6 +29,7 @@ func (s *Service) person(x *exchange) (sessions.Session, bool) {
 	session, err := s.session(x)
 	switch {
 	case err == nil:
+		s.arrived(x, accountPath)
 		return session, true
 	case errors.Is(err, gateward.ErrUnavailable):
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
@@ -198,14 +199,14 @@ func (s *Service) revokeOthers(x *exchange) {
 	s.redirect(x, http.StatusSeeOther, s.link(accountPath+"?done=others"))
 }
 
-// endOthers deletes the sessions of current's person but itself, also those that
-// belong to no user, and returns how many.
+// endOthers deletes the sessions of current's person but itself, and returns how
+// many.
 func (s *Service) endOthers(ctx context.Context, current *sessions.Session) (n int, err error) {
-	for _, own := range [...]func(*gateward.Identity) (sessions.Filter, bool){ownSessions, ownPrincipal} {
-		f, ok := own(&current.Identity)
-		if !ok {
-			continue
-		}
+	filters, err := s.allOwn(ctx, &current.Identity)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range filters {
 		more, err := s.endChosen(ctx, f, func(o *sessions.Session) bool { return o.ID != current.ID })
 		n += more
 		if err != nil {

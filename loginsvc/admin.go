@@ -49,6 +49,9 @@ func adminRoutes() []route {
 // wrong, or, to everybody else, that this is not for them.
 func (s *Service) administrator(x *exchange) (sessions.Session, bool) {
 	session, err := s.session(x)
+	if err == nil {
+		s.arrived(x, adminPath)
+	}
 	switch {
 	case err == nil && s.admins.Has(&session.Identity):
 		return session, true

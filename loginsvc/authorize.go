@@ -98,3 +98,7 @@ func embedded(h http.Header) bool {
 	}
 	return h.Get("Sec-Fetch-Mode") != "navigate" || h.Get("Sec-Fetch-Dest") != "document"
 }
+
+// framed reports whether a page of somebody else's shows this one in a frame, as far
+// as the browser says what it opens it for.
+func framed(h http.Header) bool { return h.Get("Sec-Fetch-Dest") != "" && embedded(h) }

@@ -24,7 +24,7 @@ func FuzzService(f *testing.F) {
 		"/auth/account/sessions/x/revoke", "/auth/account/sessions/revoke-all", "/auth/v1/tokens?user=x", "/auth/v1/users?email=%00&limit=1", "/auth/v1/users/%2f",
 	} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
-			f.Add(method, target, "__Host-gateward_client_token=x; __Host-gateward_client_state_bounces=9.x", "logout_token=a")
+			f.Add(method, target, "__Host-gateward_client_token=x; __Host-gateward_client_state_bounces=2.1772366400.17~9.x", "logout_token=a")
 		}
 	}
 	own := regexp.MustCompile(`^(/([!-.0-\[\]-~][!-~]*)?|https://app\.example\.com/[!-~]*|https://[a-z0-9.-]+\.example\.net(/[!-~]*)?|https://google\.idp\.test/authorize\?[!-~]*)$`)

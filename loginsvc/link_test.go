@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/methods"
 	"github.com/gateward/gateward/sessions"
 )
 
@@ -197,5 +198,134 @@ func TestSEC_P04_SessionsOfAllIdentities(t *testing.T) {
 	}
 	if a := bob.fetch(http.MethodGet, "/auth/v1/self"); a.StatusCode != http.StatusOK {
 		t.Errorf("bob: got %d", a.StatusCode)
+	}
+}
+
+// Within one issuer another subject is another person, though the address is the same:
+// it has been given to somebody new (OpenID Connect Core §5.7).
+func TestSEC_C23_AnotherSubjectOfOneIssuerIsAnotherPerson(t *testing.T) {
+	t.Parallel()
+	recycled := func(w *world) {
+		w.google.subject = "newcomer"
+		w.google.change = func(id *gateward.Identity) { id.Email = "ada@example.com" }
+	}
+	t.Run("enabled", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, linking)
+		w.visitor().logIn(w.google, "")
+		recycled(w)
+		v := w.visitor()
+		v.logIn(w.google, "")
+		if u := w.users(); len(u) != 2 || len(u[0].Identities) != 1 {
+			t.Fatalf("got %+v", u)
+		}
+		if a := v.fetch(http.MethodGet, "/auth/v1/tokens"); strings.Count(a.body, `"id"`) != 1 {
+			t.Errorf("sees the sessions of the other: %s", a.body)
+		}
+		w.visitor().logIn(w.corp, "") // nobody knows whose
+		if u := w.users(); len(u) != 3 {
+			t.Errorf("got %+v", u)
+		}
+	})
+	t.Run("linked", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, linking)
+		w.visitor().logIn(w.corp, "")
+		w.visitor().logIn(w.google, "")
+		recycled(w)
+		w.visitor().logIn(w.google, "")
+		if u := w.users(); len(u) != 2 || len(u[0].Identities) != 2 {
+			t.Errorf("got %+v", u)
+		}
+	})
+	t.Run("disabled", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, linking)
+		w.visitor().logIn(w.google, "")
+		w.visitor().patch("/auth/v1/users/"+w.users()[0].ID, `{"enabled":false}`)
+		recycled(w)
+		if a := w.visitor().comeBack(w.google, ""); a.StatusCode != http.StatusForbidden || len(w.users()) != 1 {
+			t.Errorf("got %d, %d users", a.StatusCode, len(w.users()))
+		}
+	})
+}
+
+// silent is a provider that does not tell its issuer.
+type silent struct {
+	methods.Login
+	methods.EmailAuthority
+}
+
+// A provider's name may come to mean another issuer: what the former one said of an
+// address is not believed any longer.
+func TestSEC_C23_ProviderNameOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, issuer string
+		change       func(*world)
+		users        int
+	}{
+		{name: "the same", issuer: "https://google.idp.test", users: 1},
+		{name: "another", issuer: "https://former.idp.test", users: 2},
+		{name: "not known which", issuer: "https://former.idp.test", users: 1, change: func(w *world) {
+			w.options.Logins = []methods.Login{silent{w.google, w.google}, w.corp}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, linking)
+			if tt.change != nil {
+				tt.change(w)
+				w.start()
+			}
+			as := googleIdentity("x")
+			as.Issuer, as.Email, as.Authoritative = tt.issuer, "ada@example.com", true
+			w.put(sessions.User{ID: "before", Enabled: true, Identities: []sessions.UserIdentity{as}, CreatedAt: w.now()})
+			if w.visitor().logIn(w.corp, ""); len(w.users()) != tt.users {
+				t.Errorf("got %+v", w.users())
+			}
+		})
+	}
+	t.Run("of the login itself", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, linking)
+		w.google.change = func(id *gateward.Identity) { id.Issuer = "https://elsewhere.idp.test" }
+		if w.visitor().logIn(w.google, ""); w.users()[0].Identities[0].Authoritative {
+			t.Errorf("got %+v", w.users())
+		}
+	})
+}
+
+// Who withholds the address at a later login is still known by it, and kept out by it.
+func TestSEC_C23_WithheldAddressIsRemembered(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name          string
+		later         func(*gateward.Identity)
+		email         string
+		authoritative bool
+		refused       bool // at the other provider, once disabled
+	}{
+		{"none", func(id *gateward.Identity) { id.Email, id.EmailVerified = "", false }, "ada@example.com", true, true},
+		{"not verified", func(id *gateward.Identity) { id.Email, id.EmailVerified = "bob@example.com", false }, "ada@example.com", true, true},
+		{"too long", func(id *gateward.Identity) { id.Email = strings.Repeat("a", 400) + "@example.com" }, "ada@example.com", true, true},
+		{"another", func(id *gateward.Identity) { id.Email = "bob@example.com" }, "bob@example.com", true, false},
+		{"another that is not believed", func(id *gateward.Identity) { id.Email = "ada@example.org" }, "ada@example.org", false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, linking)
+			w.visitor().logIn(w.google, "")
+			w.google.change = tt.later
+			w.visitor().logIn(w.google, "")
+			if as := w.users()[0].Identities[0]; as.Email != tt.email || as.Authoritative != tt.authoritative {
+				t.Errorf("got %+v", as)
+			}
+			w.visitor().patch("/auth/v1/users/"+w.users()[0].ID, `{"enabled":false}`)
+			v := w.visitor()
+			if a := v.comeBack(w.corp, ""); (a.StatusCode == http.StatusForbidden) != tt.refused || (v.token() == "") != tt.refused {
+				t.Errorf("got %d, token %q", a.StatusCode, v.token())
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gateward/gateward/internal/browser"
 	"github.com/gateward/gateward/loginsvc/page"
+	"github.com/gateward/gateward/sessions"
 )
 
 // loginPage offers the providers.
@@ -12,8 +13,9 @@ import (
 // It goes straight on where there is nothing to choose: to the target, for a
 // browser that has a live session and is not asked for a fresh login; to the
 // provider, where there is only one and a target was named. Neither happens
-// right after a logout or an error, nor too often (loop.go): a browser that keeps
-// coming back is shown the page, which says what may be wrong.
+// right after a logout or an error, nor in a frame of somebody else's, who could use
+// up what this browser may, nor too often (loop.go): a browser that keeps coming back
+// is shown the page, which says what may be wrong.
 func (s *Service) loginPage(x *exchange) {
 	q := x.r.URL.Query()
 	w, ok := s.wishOf(q)
@@ -22,12 +24,12 @@ func (s *Service) loginPage(x *exchange) {
 		return
 	}
 	notice := noticeOf(q.Has("logged_out"), q.Get("error"))
-	if notice.Kind == page.NoticeNone && x.client == browser.Navigation {
-		to := s.straightOn(x, w)
+	if notice.Kind == page.NoticeNone && x.client == browser.Navigation && !framed(x.r.Header) {
+		to, current := s.straightOn(x, w)
 		if to == "" && s.hasLeft(x) {
 			notice = noticeOf(true, "")
 		}
-		if to != "" && s.bounce(x) {
+		if to != "" && s.bounce(x, w, current) {
 			s.redirect(x, http.StatusFound, to)
 			return
 		}
@@ -42,20 +44,23 @@ func (s *Service) loginPage(x *exchange) {
 	s.page(x, http.StatusOK, s.pages.Login(v))
 }
 
-// straightOn is where a browser can be sent without asking, or "".
-func (s *Service) straightOn(x *exchange, w wish) string {
-	if w.maxAge == nil && w.prompt == "" {
-		if _, err := s.session(x); err == nil {
-			if w.target == "" {
-				return s.link(accountPath)
-			}
-			return w.target
+// straightOn is where a browser can be sent without asking, or "", and its live
+// session, or nil; another account than the session's may be wanted.
+func (s *Service) straightOn(x *exchange, w wish) (to string, current *sessions.Session) {
+	if w.prompt == "" {
+		if session, err := s.session(x); err == nil {
+			current = &session
 		}
 	}
-	if len(s.logins) == 1 && w.target != "" && !s.hasLeft(x) {
-		return s.authorizeLink(s.logins[0], w)
+	switch {
+	case current != nil && w.maxAge == nil && w.target == "":
+		return s.link(accountPath), current
+	case current != nil && w.maxAge == nil:
+		return w.target, current
+	case len(s.logins) == 1 && w.target != "" && !s.hasLeft(x):
+		return s.authorizeLink(s.logins[0], w), current
 	}
-	return ""
+	return "", current
 }
 
 // noticeOf is what the login page says first. Its texts are fixed; an unknown

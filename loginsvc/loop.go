@@ -1,19 +1,24 @@
 package loginsvc
 
 import (
+	"crypto/sha256"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gateward/gateward/loginsvc/page"
+	"github.com/gateward/gateward/sessions"
 )
 
 // A browser that is sent on to log in, and comes back as if it had not, would be
-// sent around for ever. So the login page sends it straight on only so often
-// within a minute; then it says what may be wrong, and leaves the next step to
-// the person.
+// sent around for ever. So the login page sends it straight on to the same place only
+// so often within a minute; then it says what may be wrong, and leaves the next step
+// to the person. Who wants to go to several places (tabs), or somewhere that asks for
+// a fresh login now and then, has not come back like that.
 
 const (
 	bounceWindow = time.Minute
@@ -23,51 +28,134 @@ const (
 	// clockNoise is by how much the clocks of replicas may differ before they count
 	// as wrong.
 	clockNoise = 5 * time.Second
+	// stayTime is how long a login has lasted at least that was no part of a loop.
+	stayTime = 5 * time.Second
+	// maxPlaces bounds what the cookie counts apart: two places may be the same to it.
+	// None is ever dropped to make room for another, or several loops at once (a
+	// browser that opens its tabs again) would make one another forgotten.
+	maxPlaces = 64
+	// anyPlace is for what was counted without a place.
+	anyPlace = -1
 )
 
-// bounce counts one more redirect of this browser, and reports whether it may be
-// made. The count is the browser's own to keep, and to forge: it protects
-// nobody but that browser.
-func (s *Service) bounce(x *exchange) bool {
-	limit := s.cfg.RedirectsPerMinute
-	if limit <= 0 {
-		return true
-	}
-	count, since := 0, x.now
-	for _, b := range s.bounces(x) {
-		// One from the future was counted by a replica whose clock is ahead, or before
-		// ours was put back: it counts, or the browser would go from one to the other.
-		if age := x.now.Sub(b.since); age < bounceWindow && age > -bounceWindow && b.count >= count {
-			count, since = b.count, b.since
-		}
-	}
-	if count >= limit {
-		return false
-	}
-	value := strconv.Itoa(count+1) + "." + strconv.FormatInt(since.Unix(), 10)
-	if cookie, err := s.cookies.State(bounceID, value, since.Add(bounceWindow)); err == nil {
-		http.SetCookie(x.w, cookie)
-	}
-	return true
-}
-
+// bounces are the redirects to one place.
 type bounces struct {
 	count int
 	since time.Time
 }
 
-// bounces returns what this browser has counted.
-func (s *Service) bounces(x *exchange) []bounces {
-	var all []bounces
+// placeOf is where a login leads, for the cookie: below maxPlaces.
+func placeOf(target string) int {
+	sum := sha256.Sum256([]byte(target))
+	return int(sum[0]) % maxPlaces
+}
+
+// bounce counts one more redirect of this browser for w, and reports whether it may
+// be made. current is the browser's live session, nil without one. The count is the
+// browser's own to keep, and to forge: it protects nobody but that browser.
+func (s *Service) bounce(x *exchange, w wish, current *sessions.Session) bool {
+	limit := s.cfg.RedirectsPerMinute
+	if limit <= 0 || w.target == "" { // to the account page, which names itself where it sends anybody here
+		return true
+	}
+	all, place := s.bounces(x), placeOf(w.target)
+	b := all[place]
+	if other := all[anyPlace]; other.count > b.count {
+		b = other
+	}
+	if b.count == 0 || w.outlived(current, b.since, x.now) {
+		b = bounces{since: x.now}
+		delete(all, anyPlace)
+	}
+	if b.count >= limit {
+		return false
+	}
+	b.count++
+	all[place] = b
+	s.keepBounces(x, all)
+	return true
+}
+
+// outlived reports whether the login held that the browser was last sent to, at since
+// or later, and only time makes another one necessary: the session is too old for what
+// is wished. A loop comes back at once, or with a session that nobody knows the age
+// of.
+func (w wish) outlived(current *sessions.Session, since, now time.Time) bool {
+	if w.maxAge == nil || current == nil || current.Identity.AuthTime.IsZero() {
+		return false
+	}
+	return now.Sub(current.Identity.AuthTime) > *w.maxAge && now.Sub(current.CreatedAt) >= stayTime &&
+		!current.CreatedAt.Before(since.Add(-clockNoise))
+}
+
+// arrived forgets the redirects to one of our own pages, which this browser has
+// reached with its session.
+func (s *Service) arrived(x *exchange, path string) {
+	all, place := s.bounces(x), placeOf(s.link(path))
+	if _, ok := all[place]; ok {
+		delete(all, place)
+		s.keepBounces(x, all)
+	}
+}
+
+// bounces returns what this browser has counted within the window, by place. What
+// was counted without one, as former versions did, counts for all.
+func (s *Service) bounces(x *exchange) map[int]bounces {
+	all := map[int]bounces{}
 	for _, value := range s.cookies.StateValues(x.r, bounceID) {
-		n, at, _ := strings.Cut(value, ".")
-		number, err := strconv.Atoi(n)
-		unix, err2 := strconv.ParseInt(at, 10, 64)
-		if err == nil && err2 == nil {
-			all = append(all, bounces{number, time.Unix(unix, 0)})
+		for entry := range strings.SplitSeq(value, "~") {
+			place, b, ok := bouncesIn(entry)
+			// One from the future was counted by a replica whose clock is ahead, or before
+			// ours was put back: it counts, or the browser would go from one to the other.
+			if age := x.now.Sub(b.since); ok && age < bounceWindow && age > -bounceWindow && b.count > all[place].count {
+				all[place] = b
+			}
 		}
 	}
 	return all
+}
+
+// bouncesIn reads what one place has in the cookie.
+func bouncesIn(entry string) (place int, b bounces, ok bool) {
+	f := strings.Split(entry, ".")
+	if len(f) < 2 || len(f) > 3 {
+		return 0, bounces{}, false
+	}
+	count, err := strconv.Atoi(f[0])
+	since, err2 := strconv.ParseInt(f[1], 10, 64)
+	if err != nil || err2 != nil {
+		return 0, bounces{}, false
+	}
+	b = bounces{count, time.Unix(since, 0)}
+	if len(f) == 2 {
+		return anyPlace, b, true
+	}
+	place, err = strconv.Atoi(f[2])
+	return place, b, err == nil && place >= 0 && place < maxPlaces
+}
+
+// keepBounces has the browser keep what it has counted.
+func (s *Service) keepBounces(x *exchange, all map[int]bounces) {
+	if len(all) == 0 {
+		s.forget(x, bounceID)
+		return
+	}
+	var entries []string
+	var last time.Time
+	for _, place := range slices.Sorted(maps.Keys(all)) {
+		b := all[place]
+		entry := strconv.Itoa(b.count) + "." + strconv.FormatInt(b.since.Unix(), 10)
+		if place != anyPlace {
+			entry += "." + strconv.Itoa(place)
+		}
+		entries = append(entries, entry)
+		if b.since.After(last) {
+			last = b.since
+		}
+	}
+	if cookie, err := s.cookies.State(bounceID, strings.Join(entries, "~"), last.Add(bounceWindow)); err == nil {
+		http.SetCookie(x.w, cookie)
+	}
 }
 
 // loopCauses are all that is known to make a login not hold. What is seen of one

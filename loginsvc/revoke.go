@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +38,15 @@ func (s *Service) deleteTokens(x *exchange) {
 		s.refuse(x, failure{status: http.StatusBadRequest, message: problem})
 		return
 	}
-	n, err := s.endSelected(x.r.Context(), sel)
+	problem, err := s.problemWith(x.r.Context(), sessions.Filter{}, &sel)
+	if problem != "" {
+		s.refuse(x, failure{status: http.StatusBadRequest, message: problem})
+		return
+	}
+	n := 0
+	if err == nil {
+		n, err = s.endSelected(x.r.Context(), sel)
+	}
 	if n > 0 {
 		s.metrics.Revocations(causeAdmin, n)
 		s.logAdmin(x, &c, slog.String("reason", causeAdmin), slog.Int("sessions", n))
@@ -101,17 +111,35 @@ func (sel *selection) set(name, value string, q url.Values) (problem string) {
 		}
 		return sel.ofMethod(method)
 	case "subject":
-		who, subject, ok := strings.Cut(value, ":")
-		method, provider, named := strings.Cut(who, "/")
-		if !ok || subject == "" || method == "" || named == (provider == "") || method == "oidc" && !named || len(value) > maxSubject {
-			return `parsing field "subject": write METHOD:SUBJECT or METHOD/PROVIDER:SUBJECT, such as github:101 or oidc/google:1234`
+		method, problem := sel.ofSubjectNamed(value)
+		if problem != "" {
+			return `parsing field "subject": ` + problem
 		}
-		sel.Provider, sel.subject = provider, subject
 		return sel.ofMethod(method)
 	default:
 		return "unknown parameter " + clip(name, maxSessionID)
 	}
 	return ""
+}
+
+// ofSubjectNamed takes over METHOD:SUBJECT or METHOD/PROVIDER:SUBJECT, and returns the
+// method. Only OpenID Connect has providers, and all of its subjects have one.
+func (sel *selection) ofSubjectNamed(value string) (method, problem string) {
+	const forms = "write METHOD:SUBJECT or METHOD/PROVIDER:SUBJECT, such as github:101 or oidc/google:1234"
+	who, subject, ok := strings.Cut(value, ":")
+	method, provider, named := strings.Cut(who, "/")
+	switch {
+	case !ok || subject == "" || method == "" || named && provider == "" || len(value) > maxSubject:
+		return "", forms
+	case !slices.Contains(knownMethods(), method):
+		return "", "no method is called " + strconv.Quote(clip(method, maxSessionID)) + "; " + forms
+	case method == "oidc" && !named:
+		return "", "a provider is needed; " + forms
+	case method != "oidc" && named:
+		return "", method + " has no providers; write " + method + ":SUBJECT"
+	}
+	sel.Provider, sel.subject = provider, subject
+	return method, ""
 }
 
 // ofSubject reports whether a session, which the filter selects, has the subject.
@@ -135,13 +163,30 @@ func (s *Service) endSelected(ctx context.Context, sel selection) (n int, err er
 	if issuer := issuerOf(s.byPath[loginPath(sel.Method, sel.Provider)]); issuer != "" {
 		f := sel.Filter
 		f.Principal = gateward.Principal{Issuer: issuer, Subject: sel.subject}
-		if n, err = s.store.DeleteWhere(ctx, f); n > 0 || err != nil {
+		if n, err = s.store.DeleteWhere(ctx, f); err != nil {
 			return n, err
 		}
 	}
-	// One provider may have many issuers (a tenant each), and one that is not
-	// configured any longer has an issuer that is not known: all are looked through.
-	return s.endChosen(ctx, sel.Filter, sel.ofSubject)
+	// One provider may have many issuers (a tenant each), or have had another one, and
+	// that of one that is not configured any longer is not known: all are looked
+	// through.
+	more, err := s.endChosen(ctx, sel.Filter, sel.ofSubject)
+	return n + more, err
+}
+
+// problemWith returns what is wrong with a subject that is asked for among what f
+// selects: its provider is not configured, and no session is left of one that was,
+// so that its name is mistyped.
+func (s *Service) problemWith(ctx context.Context, f sessions.Filter, sel *selection) (problem string, err error) {
+	if sel.Provider == "" || s.byPath[loginPath(sel.Method, sel.Provider)] != nil {
+		return "", nil
+	}
+	f.Method, f.Provider, f.Expired = sel.Method, sel.Provider, true
+	p, err := s.store.List(ctx, f, 1, "")
+	if err != nil || len(p.Sessions) > 0 {
+		return "", err
+	}
+	return `parsing field "subject": no provider is called ` + strconv.Quote(clip(sel.Provider, maxSessionID)) + ", nor is there a session of one", nil
 }
 
 // issuerOf returns the issuer of l's identities as far as its configuration tells,
@@ -189,15 +234,12 @@ func (s *Service) revokeAll(x *exchange) {
 	s.redirect(x, http.StatusSeeOther, next)
 }
 
-// endEverywhere deletes all sessions of current's user, and of its principal,
-// itself included, and returns how many they were.
+// endEverywhere deletes all sessions of current's person, itself included, and
+// returns how many they were.
 func (s *Service) endEverywhere(ctx context.Context, current *sessions.Session) (n int, err error) {
-	var filters []sessions.Filter
-	if id := current.Identity.UserID; id != "" {
-		filters = append(filters, sessions.Filter{UserID: id})
-	}
-	if f, ok := ownPrincipal(&current.Identity); ok {
-		filters = append(filters, f)
+	filters, err := s.allOwn(ctx, &current.Identity)
+	if err != nil {
+		return 0, err
 	}
 	if len(filters) == 0 { // of nobody: this one at least
 		return 1, s.store.Delete(ctx, current.ID)

@@ -1,6 +1,8 @@
 package loginsvc_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -68,6 +70,7 @@ func TestTokens_DeleteMany(t *testing.T) {
 		{"subject=oidc%2Ftenants%3Ax%3Ay%2Fz", "a b c d f", 1},
 		{"subject=token:boss", "a b c d e f", 0},
 		{"subject=oidc/google:101", "a b c d e f", 0},
+		{"subject=oidc/tenants:101", "a b c d e f", 0}, // of a former provider
 		{"before=" + before, "c d e f", 2},
 		{"before=2026-03-01T13:00:02%2B01:00", "c d e f", 2},
 		{"user=ada&method=METHOD_OIDC", "b c d e", 2},
@@ -90,6 +93,14 @@ func TestTokens_DeleteMany(t *testing.T) {
 		{"subject=oidc/google:", "a b c d e f", -1},
 		{"subject=oidc/:1", "a b c d e f", -1},
 		{"subject=:1", "a b c d e f", -1},
+		{"subject=gihub:101", "a b c d e f", -1},
+		{"subject=GitHub:101", "a b c d e f", -1},
+		{"subject=METHOD_GITHUB:101", "a b c d e f", -1},
+		{"subject=none:101", "a b c d e f", -1},
+		{"subject=github/x:101", "a b c d e f", -1},
+		{"subject=token/x:boss", "a b c d e f", -1},
+		{"subject=oidc/gogle:1", "a b c d e f", -1},
+		{"subject=oidc/Google:1", "a b c d e f", -1},
 		{"before=yesterday", "a b c d e f", -1},
 		{"before=0001-01-01T00:00:00Z", "a b c d e f", -1},
 		{"user=ada&before=0001-01-01T00:00:00Z", "a b c d e f", -1},
@@ -130,6 +141,42 @@ func TestTokens_DeleteManyOfTenants(t *testing.T) {
 	}
 }
 
+// A provider may have had another issuer, or have many: what the present one's index
+// finds is not all.
+func TestTokens_DeleteManyOfEveryIssuer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sixSessions(w)
+	w.keep("former", gateward.Identity{Principal: gateward.Principal{Issuer: "https://former.idp.test", Subject: "1"}, Method: "oidc", Provider: "corp"})
+	if a := w.asBoss(http.MethodDelete, "/auth/v1/tokens?subject=oidc/corp:1"); a.body != `{"revoked":2}` || w.left() != "a c d e f" {
+		t.Errorf("got %d %s, left %s", a.StatusCode, a.body, w.left())
+	}
+	if a := w.asBoss(http.MethodGet, "/auth/v1/tokens?subject=oidc/corp:1"); a.StatusCode != http.StatusOK || strings.Contains(a.body, `"id"`) {
+		t.Errorf("afterwards: got %d %s", a.StatusCode, a.body)
+	}
+}
+
+// What is wrong with a subject is said, and what to write.
+func TestTokens_SubjectMistakes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for subject, want := range map[string]string{
+		"gihub:101":    `no method is called "gihub"; write METHOD:SUBJECT`,
+		"github/x:101": "github has no providers; write github:SUBJECT",
+		"oidc:101":     "a provider is needed; write METHOD:SUBJECT",
+		"oidc/gogle:1": `no provider is called "gogle", nor is there a session of one`,
+		"101":          "write METHOD:SUBJECT",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			a := w.asBoss(method, "/auth/v1/tokens?subject="+url.QueryEscape(subject))
+			var body struct{ Message string }
+			if err := json.Unmarshal([]byte(a.body), &body); err != nil || a.StatusCode != http.StatusBadRequest || !strings.HasPrefix(body.Message, `parsing field "subject": `+want) {
+				t.Errorf("%s %s: got %d %s", method, subject, a.StatusCode, a.body)
+			}
+		}
+	}
+}
+
 // An administrator who ends everything is logged out as well.
 func TestTokens_DeleteManyOfOneself(t *testing.T) {
 	t.Parallel()
@@ -165,9 +212,10 @@ func TestAccount_RevokeAll(t *testing.T) {
 	laptop.logIn(w.google, "")
 	phone.logIn(w.corp, "")
 	w.keep("old", w.google.identity()) // from before there were users
+	w.keep("old phone", w.corp.identity())
 	w.google.subject = "bob"
 	bob.logIn(w.google, "")
-	if a := laptop.send(http.MethodPost, "/auth/account/sessions/revoke-all", http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}}, ""); a.StatusCode != http.StatusForbidden || len(w.sessions()) != 4 {
+	if a := laptop.send(http.MethodPost, "/auth/account/sessions/revoke-all", http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}}, ""); a.StatusCode != http.StatusForbidden || len(w.sessions()) != 5 {
 		t.Errorf("another site: got %d", a.StatusCode)
 	}
 	if a := w.visitor().submit("/auth/account/sessions/revoke-all"); a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.location(), "/auth/login") {
@@ -177,7 +225,7 @@ func TestAccount_RevokeAll(t *testing.T) {
 	if a.StatusCode != http.StatusSeeOther || a.location() != w.google.endpoint || laptop.token() != "" {
 		t.Errorf("got %d to %q, token %q", a.StatusCode, a.location(), laptop.token())
 	}
-	if got := w.sessions(); len(got) != 1 || got[0].Identity.Subject != "bob" || w.metrics.revocations["account"] != 3 {
+	if got := w.sessions(); len(got) != 1 || got[0].Identity.Subject != "bob" || w.metrics.revocations["account"] != 4 {
 		t.Errorf("%d sessions are left, counted %v", len(got), w.metrics.revocations)
 	}
 	if a := phone.open("/auth/account"); a.StatusCode != http.StatusSeeOther {
@@ -189,6 +237,52 @@ func TestAccount_RevokeAll(t *testing.T) {
 	w.google.endpoint = ""
 	if a := bob.submit("/auth/account/sessions/revoke-all"); a.location() != "/auth/login?logged_out=1" {
 		t.Errorf("without an address: to %q", a.location())
+	}
+}
+
+// One's other sessions are those of all identities, also without a user.
+func TestAccount_RevokeOthersOfAllIdentities(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, linking)
+	laptop := w.visitor()
+	w.visitor().logIn(w.corp, "")
+	laptop.logIn(w.google, "")
+	w.keep("old", w.google.identity())
+	w.keep("old phone", w.corp.identity())
+	w.corp.subject = "bob"
+	w.keep("bob's", w.corp.identity())
+	if a := laptop.submit("/auth/account/sessions/revoke-others"); a.StatusCode != http.StatusSeeOther || w.metrics.revocations["account"] != 3 {
+		t.Errorf("got %d, counted %v", a.StatusCode, w.metrics.revocations)
+	}
+	if got := w.sessions(); len(got) != 2 || got[0].Identity.Subject != "ada" || got[1].UserAgent != "bob's" {
+		t.Errorf("left: %s", w.left())
+	}
+}
+
+// Whose user cannot be found ends the sessions that name it all the same; while it
+// cannot be looked for, nothing is said to be done.
+func TestAccount_RevokeWithoutTheUser(t *testing.T) {
+	t.Parallel()
+	for err, status := range map[error]int{sessions.ErrNoUser: 303, sessions.ErrTampered: 303, gateward.ErrUnavailable: 503} {
+		for _, what := range []string{"all", "others"} {
+			w := newWorld(t)
+			v := w.visitor()
+			v.logIn(w.google, "")
+			w.visitor().logIn(w.google, "")
+			w.store.before = func(_ context.Context, operation, _ string) error {
+				if operation == "user" {
+					return err
+				}
+				return nil
+			}
+			left := map[string]int{"all": 0, "others": 1}[what]
+			if status == 503 {
+				left = 2
+			}
+			if a := v.submit("/auth/account/sessions/revoke-" + what); a.StatusCode != status || len(w.sessions()) != left {
+				t.Errorf("%v: %s: got %d, %d sessions", err, what, a.StatusCode, len(w.sessions()))
+			}
+		}
 	}
 }
 

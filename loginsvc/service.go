@@ -55,7 +55,7 @@ type Config struct {
 	// logins with each provider; 0 is no bound.
 	LoginsPerMinute int
 	// RedirectsPerMinute bounds how often the login page sends one browser straight
-	// on; 0 is no bound.
+	// on to the same place; 0 is no bound.
 	RedirectsPerMinute int
 }
 

@@ -90,7 +90,7 @@ func (s *Service) userFor(ctx context.Context, l methods.Login, id *gateward.Ide
 		return sessions.User{}, err
 	}
 	defer release()
-	user, err = s.userAt(ctx, as.Email) // also the one that who had the lease has made
+	user, err = s.userAt(ctx, &as) // also the one that who had the lease has made
 	switch {
 	case err == nil:
 		return s.noteLogin(ctx, &user, id, as)
@@ -109,33 +109,41 @@ func identityNow(l methods.Login, id *gateward.Identity, now time.Time) sessions
 	if id.EmailVerified && len(id.Email) <= maxEmail {
 		as.Email = lowerASCII(id.Email)
 	}
-	as.Authoritative = authoritative(l, as.Email)
+	as.Authoritative = believed(l, &as)
 	return as
 }
 
-// authoritative reports whether l, which may be nil, is believed this verified
-// address.
-func authoritative(l methods.Login, email string) bool {
+// believed reports whether l, which may be nil, is believed the verified address of
+// an identity of its own. What another issuer said is not, though its provider had
+// the name that l has now.
+func believed(l methods.Login, as *sessions.UserIdentity) bool {
 	e, ok := l.(methods.EmailAuthority)
-	return ok && email != "" && e.Authoritative(email)
+	if !ok || as.Email == "" {
+		return false
+	}
+	issuer := issuerOf(l)
+	return (issuer == "" || issuer == as.Issuer) && e.Authoritative(as.Email)
 }
 
-// userAt returns the one user with an identity that is believed this address, both
-// when it was last used and by the configuration of now, or [sessions.ErrNoUser].
-// With several, or so many that not all are known, nobody knows which is meant; but while one of them is disabled,
-// nobody else enters by that address either.
-func (s *Service) userAt(ctx context.Context, email string) (sessions.User, error) {
-	all, err := s.store.UsersByEmail(ctx, email)
+// userAt returns the one user with an identity that is believed the address of as,
+// both when it was last used and by the configuration of now, or
+// [sessions.ErrNoUser]. With several, or so many that not all are known, nobody knows
+// which is meant; and a user with another subject of as's issuer is somebody else,
+// who had the address before (OpenID Connect Core §5.7). But while one of them is
+// disabled, nobody else enters by that address either.
+func (s *Service) userAt(ctx context.Context, as *sessions.UserIdentity) (sessions.User, error) {
+	all, err := s.store.UsersByEmail(ctx, as.Email)
 	if err != nil {
 		return sessions.User{}, err
 	}
 	more := len(all) >= manyUsers
 	all = slices.DeleteFunc(all, func(u sessions.User) bool {
 		return !slices.ContainsFunc(u.Identities, func(i sessions.UserIdentity) bool {
-			return i.Authoritative && i.Email == email && authoritative(s.byPath[loginPath(i.Method, i.Provider)], email)
+			return i.Authoritative && i.Email == as.Email && believed(s.byPath[loginPath(i.Method, i.Provider)], &i)
 		})
 	})
-	if len(all) == 1 && !more {
+	sameIssuer := func(i sessions.UserIdentity) bool { return i.Issuer == as.Issuer }
+	if len(all) == 1 && !more && !slices.ContainsFunc(all[0].Identities, sameIssuer) {
 		return all[0], nil
 	}
 	for i := range all {
@@ -165,6 +173,9 @@ func (s *Service) noteLogin(ctx context.Context, user *sessions.User, id *gatewa
 		changed, next.Identities = true, append(next.Identities, as)
 	} else {
 		was := next.Identities[i]
+		if as.Email == "" { // withheld, perhaps: what is known of the person stays
+			as.Email, as.Authoritative = was.Email, was.Authoritative
+		}
 		since, was.LastLoginAt = was.LastLoginAt, as.LastLoginAt
 		changed, next.Identities[i] = changed || was != as, as
 	}

@@ -102,7 +102,7 @@ func TestSignUp_FirstAndLaterLogins(t *testing.T) {
 	w.pass(time.Second)
 	w.visitor().logIn(w.google, "")
 	got := w.users()
-	if len(got) != 1 || got[0].ID != u.ID || got[0].Identities[0].Name != "Ada King" || got[0].Identities[0].Email != "" || !got[0].UpdatedAt.Equal(w.now()) {
+	if len(got) != 1 || got[0].ID != u.ID || got[0].Identities[0].Name != "Ada King" || got[0].Identities[0].Email != "ada@example.com" || !got[0].UpdatedAt.Equal(w.now()) {
 		t.Errorf("changed: %+v", got)
 	}
 }

@@ -1,6 +1,8 @@
 package loginsvc
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -32,11 +34,46 @@ func ownSessions(id *gateward.Identity) (sessions.Filter, bool) {
 // ownPrincipal selects the sessions of id's principal, and reports whether there
 // can be any. Without an issuer a subject is unique only within its method.
 func ownPrincipal(id *gateward.Identity) (sessions.Filter, bool) {
-	f := sessions.Filter{Principal: id.Principal}
-	if id.Issuer == "" {
-		f.Method = id.Method
+	return ofPrincipal(id.Principal, id.Method), id.Subject != ""
+}
+
+func ofPrincipal(p gateward.Principal, method string) sessions.Filter {
+	f := sessions.Filter{Principal: p}
+	if p.Issuer == "" {
+		f.Method = method
 	}
-	return f, id.Subject != ""
+	return f
+}
+
+// allOf selects the sessions of a user, the first of the filters, and those of its
+// identities that belong to no user.
+func allOf(u *sessions.User) []sessions.Filter {
+	all := []sessions.Filter{{UserID: u.ID}}
+	for i := range u.Identities {
+		all = append(all, ofPrincipal(u.Identities[i].Principal, u.Identities[i].Method))
+	}
+	return all
+}
+
+// allOwn selects what ends with all sessions of id's person: [allOf] its user, as far
+// as that can be read, and those of its principal. Nothing selects the sessions of
+// nobody.
+func (s *Service) allOwn(ctx context.Context, id *gateward.Identity) ([]sessions.Filter, error) {
+	var all []sessions.Filter
+	if id.UserID != "" {
+		u, err := s.store.User(ctx, id.UserID)
+		switch {
+		case errors.Is(err, sessions.ErrNoUser), errors.Is(err, sessions.ErrTampered):
+			u = sessions.User{ID: id.UserID}
+		case err != nil:
+			return nil, err
+		}
+		all = allOf(&u)
+	}
+	if f, ok := ownPrincipal(id); ok && !slices.Contains(all, f) {
+		all = append(all, f)
+	}
+	return all, nil
 }
 
 // owns reports whether the caller may see and end the session.
@@ -52,6 +89,44 @@ func (c *caller) owns(session *sessions.Session) bool {
 	return false
 }
 
+// A tokensQuery is which sessions are to be listed.
+type tokensQuery struct {
+	sessions.Filter
+	// sel is what was asked for by subject.
+	sel selection
+	// keep selects among what the filter does; nil is all of it.
+	keep func(*sessions.Session) bool
+	// none: what is asked for is nobody's, or somebody else's.
+	none  bool
+	limit int
+}
+
+// tokensQueryOf reads what c asks for.
+func tokensQueryOf(q url.Values, c *caller) (p tokensQuery, problem string) {
+	if !c.admin {
+		f, some := ownSessions(&c.identity)
+		p.Filter, p.none = f, !some
+	}
+	if id := q.Get("user"); id != "" {
+		p.none = p.none || p.UserID != id && !c.admin
+		p.UserID = id
+	}
+	method, problem := methodOf(q)
+	if subject := q.Get("subject"); subject != "" && problem == "" {
+		p.sel.Method = method
+		problem = p.sel.set("subject", subject, q)
+		method, p.Provider, p.keep = p.sel.Method, p.sel.Provider, p.sel.ofSubject
+	}
+	if problem != "" {
+		return p, problem
+	}
+	p.none = p.none || method != "" && p.Method != "" && method != p.Method
+	p.Method = cmp.Or(method, p.Method)
+	p.Expired = q.Get("expired") == "true"
+	p.limit, problem = limitOf(q)
+	return p, problem
+}
+
 // listTokens lists the caller's sessions, or everybody's for administrators,
 // the oldest first. It names them by ids that nobody can present. They can be
 // asked for by method and by subject, as in [Service.deleteTokens], and by
@@ -61,51 +136,23 @@ func (s *Service) listTokens(x *exchange) {
 	if !ok {
 		return
 	}
-	q := x.r.URL.Query()
-	f, some := sessions.Filter{}, true
-	if !c.admin {
-		f, some = ownSessions(&c.identity)
-	}
-	if id := q.Get("user"); id != "" {
-		if f.UserID != id && !c.admin {
-			some = false
-		}
-		f.UserID = id
-	}
-	method, problem := methodOf(q)
-	var keep func(*sessions.Session) bool
-	if subject := q.Get("subject"); subject != "" && problem == "" {
-		sel := selection{Filter: sessions.Filter{Method: method}}
-		problem = sel.set("subject", subject, q)
-		method, f.Provider, keep = sel.Method, sel.Provider, sel.ofSubject
+	ctx, q := x.r.Context(), x.r.URL.Query()
+	p, problem := tokensQueryOf(q, &c)
+	var err error
+	if problem == "" && !p.none {
+		problem, err = s.problemWith(ctx, p.Filter, &p.sel)
 	}
 	if problem != "" {
 		s.refuse(x, failure{status: http.StatusBadRequest, message: problem})
 		return
 	}
-	if method != "" && f.Method != "" && method != f.Method {
-		some = false
-	} else if method != "" {
-		f.Method = method
+	var all listing[sessions.Session]
+	if err == nil && !p.none {
+		all, err = scan(func(limit int, token string) ([]sessions.Session, string, error) {
+			part, err := s.store.List(ctx, p.Filter, limit, token)
+			return part.Sessions, part.Next, err
+		}, p.limit, q.Get("pageToken"), p.keep)
 	}
-	f.Expired = q.Get("expired") == "true"
-	limit, problem := limitOf(q)
-	if problem != "" {
-		s.refuse(x, failure{status: http.StatusBadRequest, message: problem})
-		return
-	}
-	list := struct {
-		Authentications []authentication `json:"authentications"`
-		NextPageToken   string           `json:"nextPageToken"`
-	}{Authentications: []authentication{}}
-	if !some {
-		s.json(x, http.StatusOK, list)
-		return
-	}
-	p, err := scan(func(limit int, token string) ([]sessions.Session, string, error) {
-		part, err := s.store.List(x.r.Context(), f, limit, token)
-		return part.Sessions, part.Next, err
-	}, limit, q.Get("pageToken"), keep)
 	switch {
 	case errors.Is(err, sessions.ErrBadPage):
 		s.refuse(x, failure{status: http.StatusBadRequest, message: `parsing field "pageToken": not a token of a page`})
@@ -114,11 +161,19 @@ func (s *Service) listTokens(x *exchange) {
 		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 		return
 	}
-	for i := range p.found {
-		list.Authentications = append(list.Authentications, authenticationOf(&p.found[i]))
+	list := struct {
+		Authentications []authentication `json:"authentications"`
+		NextPageToken   string           `json:"nextPageToken"`
+	}{[]authentication{}, all.next}
+	for i := range all.found {
+		list.Authentications = append(list.Authentications, authenticationOf(&all.found[i]))
 	}
-	list.NextPageToken = p.next
 	s.json(x, http.StatusOK, list)
+}
+
+// knownMethods are Flipt's and ours, configured or not.
+func knownMethods() []string {
+	return []string{"token", "github", "oidc", "kubernetes", "jwt", "api_token", "basic", "mtls"}
 }
 
 // methodOf reads the parameter method, one of Flipt's names or ours.
@@ -126,11 +181,10 @@ func methodOf(q url.Values) (method, problem string) {
 	raw := q.Get("method")
 	name, ok := strings.CutPrefix(raw, "METHOD_")
 	name = strings.ToLower(name)
-	known := []string{"none", "token", "github", "oidc", "kubernetes", "jwt", "api_token", "basic", "mtls"}
 	switch {
 	case raw == "" || raw == methodName("none"):
 		return "", ""
-	case !ok || raw != methodName(name) || !slices.Contains(known, name):
+	case !ok || raw != methodName(name) || !slices.Contains(knownMethods(), name):
 		return "", `parsing field "method": ` + strconv.Quote(clip(raw, maxSessionID)) + " is not a valid value"
 	}
 	return name, ""

@@ -152,7 +152,12 @@ func TestTokens_BySubject(t *testing.T) {
 		{"subject=oidc/google:2&user=eve", "d"},
 		{"subject=oidc/google:2&user=ada", ""},
 		{"subject=github:101&method=METHOD_GITHUB", "c"},
-		{"subject=oidc/nobody:1", ""},
+		{"subject=oidc/tenants:1", ""},
+		{"subject=oidc/nobody:1", "400"},
+		{"subject=gihub:101", "400"},
+		{"subject=GitHub:101", "400"},
+		{"subject=METHOD_GITHUB:101", "400"},
+		{"subject=github/x:101", "400"},
 		{"subject=github:101&method=METHOD_OIDC", "400"},
 		{"subject=1", "400"},
 		{"subject=oidc:1", "400"},
@@ -187,6 +192,10 @@ func TestTokens_BySubject(t *testing.T) {
 		if a := v.fetch(http.MethodGet, "/auth/v1/tokens?subject="+query); a.StatusCode != http.StatusOK || strings.Count(a.body, `"id"`) != want {
 			t.Errorf("%s: got %d %s", query, a.StatusCode, a.body)
 		}
+	}
+	// What was configured once they are not told.
+	if a := v.fetch(http.MethodGet, "/auth/v1/tokens?subject=oidc/tenants:1"); a.StatusCode != http.StatusBadRequest {
+		t.Errorf("a former provider: got %d %s", a.StatusCode, a.body)
 	}
 }
 

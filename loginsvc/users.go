@@ -256,10 +256,7 @@ func (s *Service) replaceEnabled(ctx context.Context, userID string, enabled boo
 // session during the first time. One that keeps it later finds the user disabled
 // by itself.
 func (s *Service) endAllOf(ctx context.Context, u *sessions.User) (n int, err error) {
-	filters := []sessions.Filter{{UserID: u.ID}}
-	for i := range u.Identities {
-		filters = append(filters, sessions.Filter{Principal: u.Identities[i].Principal})
-	}
+	filters := allOf(u)
 	for _, f := range append(filters, filters[0]) {
 		more, err := s.store.DeleteWhere(ctx, f)
 		n += more
