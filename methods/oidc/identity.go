@@ -84,6 +84,11 @@ func (p *Provider) userinfo(ctx context.Context, m *metadata, k known, access ga
 		return nil, nil
 	}
 	info, err := getJSON(ctx, p.peer.tokens, m.userinfoURL, access)
+	sub, said := info["sub"].(string)
+	if err == nil && !said {
+		// Such as an error with status 200: that is nobody else's answer, it is none.
+		err = errors.New("the answer has no sub, or one that is not a string")
+	}
 	if err != nil {
 		refused := (*statusError)(nil)
 		definite := errors.As(err, &refused) && refused.status/100 == 4 && !(&refusal{status: refused.status}).transient()
@@ -97,8 +102,8 @@ func (p *Provider) userinfo(ctx context.Context, m *metadata, k known, access ga
 	p.peer.onRequest(opUserinfo, true)
 	// Without this the access token of one person would bring the attributes of
 	// another (OpenID Connect Core §5.3.2).
-	if info["sub"] != k.claims["sub"] {
-		return nil, invalid("userinfo is about somebody else, or does not say about whom")
+	if sub != k.claims["sub"] {
+		return nil, invalid("userinfo is about somebody else")
 	}
 	return unsigned(info), nil
 }

@@ -14,7 +14,11 @@ import (
 
 func TestSEC_D16_UserinfoSubject(t *testing.T) {
 	t.Parallel()
-	for name, sub := range map[string]any{"other": "eve", "missing": nil, "number": 1, "empty": ""} {
+	for name, sub := range map[string]any{"other": "eve", "empty": "", "missing": nil, "number": 1} {
+		want := gateward.ErrInvalidCredential
+		if _, said := sub.(string); !said {
+			want = gateward.ErrUnavailable // no answer to go by, and not another person
+		}
 		for _, always := range []bool{true, false} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -24,7 +28,49 @@ func TestSEC_D16_UserinfoSubject(t *testing.T) {
 					b.UserinfoClaims = set("sub", sub)
 				})
 				id, tokens, err := f.exchange()
-				f.refused(id, tokens, err, gateward.ErrInvalidCredential)
+				f.refused(id, tokens, err, want)
+			})
+		}
+	}
+}
+
+// TestSEC_D18_UserinfoAboutNobody: a hiccup of the provider that comes with status
+// 200 does not end a session, and the new tokens are kept.
+func TestSEC_D18_UserinfoAboutNobody(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]http.HandlerFunc{
+		"empty object":    raw("application/json", `{}`),
+		"error":           raw("application/json", `{"error":"temporarily_unavailable"}`),
+		"sub is null":     raw("application/json", `{"sub":null}`),
+		"sub is a number": raw("application/json", `{"sub":1,"groups":["root"]}`),
+		"sub is a list":   raw("application/json", `{"sub":["ada-1"]}`),
+		"no body":         raw("application/json", ``),
+		"html":            raw("text/html", `<html>`),
+		"204":             oidctest.Status(http.StatusNoContent),
+	} {
+		for _, withToken := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, new ID token %v", name, withToken), func(t *testing.T) {
+				t.Parallel()
+				f := setup(t, func(_ *oidc.Config, p *oidc.ProviderConfig) { p.AllowedGroups = []string{"staff"} })
+				f.op.Configure(func(b *oidctest.Behavior) {
+					b.NoRefreshedIDToken, b.UserinfoOnly = !withToken, []string{"groups"}
+				})
+				id, tokens := f.mustExchange()
+				failed := f.count("userinfo failed")
+				f.op.Fault(oidctest.Userinfo, fault)
+				got, next, err := f.login.Refresh(t.Context(), id, tokens)
+				wantKind(t, err, gateward.ErrUnavailable)
+				f.quiet(err)
+				if r := next.RefreshToken.Reveal(); got.Subject != "" || r == "" || r == tokens.RefreshToken.Reveal() {
+					t.Fatalf("%+v, or the new tokens are lost", got)
+				}
+				if f.count("userinfo failed") != failed+1 {
+					t.Error("not counted as the provider's failure")
+				}
+				f.op.Fault(oidctest.Userinfo, nil)
+				if got, _, err = f.login.Refresh(t.Context(), id, next); err != nil || len(got.Groups) != 2 {
+					t.Errorf("later: %+v, %v", got, err)
+				}
 			})
 		}
 	}

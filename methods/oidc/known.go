@@ -67,13 +67,22 @@ func (m *mapping) after(k known, info map[string]any) told {
 	return t
 }
 
-// speaksOf reports whether claims have the one that a path begins with.
+// speaksOf reports whether claims say anything of the value at a path: what it is,
+// or, by something other than an object on the way, that it is not there. An object
+// that only lacks it says nothing.
 func speaksOf(claims map[string]any, at pointer.Path) bool {
-	if len(at) == 0 {
-		return false
+	for n, name := range at {
+		v, ok := claims[name]
+		if !ok {
+			return false
+		}
+		object, isObject := v.(map[string]any)
+		if !isObject || n == len(at)-1 {
+			return true
+		}
+		claims = object
 	}
-	_, ok := claims[at[0]]
-	return ok
+	return false
 }
 
 // renewed returns the claims of an ID token that is stale as they are by what
@@ -90,28 +99,29 @@ func (m *mapping) renewed(k known, info map[string]any) map[string]any {
 	if gone || k.told.verified {
 		claims = without(claims, m.verified())
 	}
-	return overlay(claims, info)
+	return overlay(claims, info, m.email, m.groups)
 }
 
 // merge returns the claims of an ID token with those of userinfo laid over them,
 // except for what the identity has from the ID token: its claims do not say
 // something else.
 func (m *mapping) merge(claims, info map[string]any) map[string]any {
-	all := overlay(claims, info)
+	all := overlay(claims, info, m.email, m.groups)
 	if _, ok := m.groups.Find(claims); ok {
-		all[m.groups[0]] = claims[m.groups[0]]
+		all = with(all, claims, m.groups)
 	}
 	address := m.email.FindString(claims)
 	if address == "" {
 		return all
 	}
-	all[m.email[0]] = claims[m.email[0]]
-	if at := m.verified(); len(at) == 1 { // otherwise it is in the same claim
-		if v, said := claims[at[0]]; said {
-			all[at[0]] = v
-		} else if m.email.FindString(info) != address {
-			delete(all, at[0])
-		}
+	all = with(all, claims, m.email)
+	at := m.verified()
+	if _, said := at.Find(claims); said {
+		return with(all, claims, at)
+	}
+	// Of an array on the way nothing of userinfo's is left.
+	if _, there := at.Find(all); there && m.email.FindString(info) != address {
+		return without(all, at)
 	}
 	return all
 }
@@ -125,10 +135,11 @@ func (m *mapping) verified() pointer.Path {
 	return m.email.Sibling("email_verified")
 }
 
-// overlay returns claims with info laid over them. That an address or a number is
-// verified (OpenID Connect Core §5.1) is believed only of the one that it was said
-// with.
-func overlay(claims, info map[string]any) map[string]any {
+// overlay returns claims with info laid over them: member by member along the
+// paths, where an object that does not speak of a value leaves it as it is, and
+// otherwise claim by claim. That an address or a number is verified (OpenID Connect
+// Core §5.1) is believed only of the one that it was said with.
+func overlay(claims, info map[string]any, paths ...pointer.Path) map[string]any {
 	all, over := maps.Clone(claims), maps.Clone(info)
 	for _, name := range []string{"email", "phone_number"} {
 		verified := name + "_verified"
@@ -139,7 +150,34 @@ func overlay(claims, info map[string]any) map[string]any {
 			delete(over, verified)
 		}
 	}
-	maps.Copy(all, over)
+	for name, v := range over {
+		var below []pointer.Path
+		for _, at := range paths {
+			if len(at) > 1 && at[0] == name {
+				below = append(below, at[1:])
+			}
+		}
+		lower, isObject := all[name].(map[string]any)
+		upper, both := v.(map[string]any)
+		if isObject && both && below != nil {
+			v = overlay(lower, upper, below...)
+		}
+		all[name] = v
+	}
+	return all
+}
+
+// with returns all with the value that claims have at a path. An array on the way
+// is taken as a whole, because an element means nothing in another one.
+func with(all, claims map[string]any, at pointer.Path) map[string]any {
+	all = maps.Clone(all)
+	v := claims[at[0]]
+	from, isObject := v.(map[string]any)
+	to, both := all[at[0]].(map[string]any)
+	if isObject && both && len(at) > 1 {
+		v = with(to, from, at[1:])
+	}
+	all[at[0]] = v
 	return all
 }
 
@@ -164,7 +202,10 @@ func unsigned(info map[string]any) map[string]any {
 // without returns claims without the value at a path. Of an array on the way
 // nothing is left, because its other elements would change places.
 func without(claims map[string]any, at pointer.Path) map[string]any {
-	if !speaksOf(claims, at) {
+	if len(at) == 0 {
+		return claims
+	}
+	if _, ok := claims[at[0]]; !ok {
 		return claims
 	}
 	rest := maps.Clone(claims)
