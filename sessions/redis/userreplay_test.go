@@ -135,35 +135,6 @@ func TestSEC_G16_OldRecordTakesNoIdentity(t *testing.T) {
 	sameUser(t, s, owner)
 }
 
-// TestUsers_FailureOnTheWay: whatever a change of a user fails at, who was denied
-// stays so, and who was to be denied is.
-func TestUsers_FailureOnTheWay(t *testing.T) {
-	t.Parallel()
-	for name, list := range map[string]string{"addresses": "e:", "everybody": "all"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := redistest.Start(t)
-			c, ctx := client(t, server), t.Context()
-			s := open(t, single(server.Addr), redis.Options{})
-			on, off := signUp(t, s), signUp(t, s, disabled)
-			keys := c.Keys(ctx, usersPrefix+list+"*").Val()
-			if len(keys) != 1 {
-				t.Fatalf("keys %v, want one", keys)
-			}
-			if err := c.Set(ctx, keys[0], "x", 0).Err(); err != nil {
-				t.Fatal(err)
-			}
-			on.Enabled, off.Enabled = false, true
-			for _, u := range []sessions.User{on, off} {
-				if err := s.ReplaceUser(ctx, u); !errors.Is(err, gateward.ErrUnavailable) {
-					t.Errorf("replace user: got error %v, want %v", err, gateward.ErrUnavailable)
-				}
-			}
-			denies(t, s, true, on, off)
-		})
-	}
-}
-
 // TestUsers_FullServer: where there is no room, nothing at all is done.
 func TestUsers_FullServer(t *testing.T) {
 	t.Parallel()

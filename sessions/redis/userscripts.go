@@ -17,8 +17,14 @@ const (
 	// keys to deny or "", how many of the addresses are the first; each with their
 	// number before them: identities that the user no longer has, those that it has;
 	// channel; with their number, messages. The answer is 0 if the user is not as
-	// before, or an identity is another's. Should it fail on the way, since a key is
-	// not of its type, somebody is rather denied than not.
+	// before, or an identity is another's.
+	//
+	// Redis takes nothing back of a script that fails on the way: a key is of another
+	// type, a command is not allowed. So each command that changes something is tried
+	// on each key before the first change, with a member that is nobody's; keys that
+	// have been read by then are of their type. What is published comes before, too,
+	// which none hears until the script is over. ZADD is tried first, since Redis asks
+	// whether there is room only before the first write.
 	putUserScript = `
 local at = 7
 local function list()
@@ -33,12 +39,25 @@ at = at + 1
 local channel = ARGV[at]
 local messages = list()
 local v, id, created = redis.call('HGET', KEYS[1], 'v') or '', ARGV[3], ARGV[5]
-if v ~= ARGV[1] then
+local before = v ~= ARGV[1]
+if before then
   if v ~= ARGV[2] then return 0 end
   for _, i in ipairs(here) do
     local owner = redis.call('HGET', KEYS[2], i)
     if owner and owner ~= id then return 0 end
   end
+  for j = 3, #KEYS do
+    if j ~= 5 then
+      redis.call('ZADD', KEYS[j], 'XX', created, 'nobody')
+      redis.call('ZREM', KEYS[j], 'nobody')
+    end
+  end
+  redis.call('HDEL', KEYS[5], 'nobody')
+  redis.call('HSET', KEYS[5], 'nobody', '')
+  redis.call('HDEL', KEYS[5], 'nobody')
+end
+for _, m in ipairs(messages) do redis.call('PUBLISH', channel, m) end
+if before then
   if ARGV[6] ~= '' then
     redis.call('HSET', KEYS[5], id, ARGV[6])
     redis.call('ZADD', KEYS[4], created, id)
@@ -57,7 +76,6 @@ if v ~= ARGV[1] then
     redis.call('HDEL', KEYS[5], id)
   end
 end
-for _, m in ipairs(messages) do redis.call('PUBLISH', channel, m) end
 return 1`
 
 	// Keys: denied disabled, users. Arguments: their ids. The answer has for each v, r,
