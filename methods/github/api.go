@@ -16,11 +16,17 @@ import (
 const (
 	// apiVersion is the version of the REST API that is asked for.
 	apiVersion = "2022-11-28"
-	// maxConcurrent is how many requests to the API go on at once. GitHub counts
-	// what is asked at the same time among its secondary limits.
-	maxConcurrent = 8
+	// patience is how long a single request may take for which there is no time left:
+	// one that takes longer hangs, and has not come too late.
+	patience = 2500 * time.Millisecond
 	// ssoHeader says which organizations want a single sign-on first.
 	ssoHeader = "X-Github-Sso"
+)
+
+var (
+	errHangs = errors.New("the request hangs")
+	// errOwnTurn: there was no time left after others about the same person.
+	errOwnTurn = errors.New("too many requests about the same person at once")
 )
 
 // api asks the REST API. It is used by the methods of several configurations.
@@ -28,7 +34,8 @@ type api struct {
 	base   string
 	origin origin
 	client *http.Client
-	slots  chan struct{}
+	logins *slots // for requests of logins
+	slots  *slots // for those of sessions
 	known  *answers
 	limits *limits
 	now    func() time.Time
@@ -42,12 +49,13 @@ type origin struct{ server, api, authorities string }
 func newAPI(s *settings, o Options, report func(string, bool)) *api {
 	a := &api{
 		base: s.api, origin: origin{s.server, s.api, s.authorities}, now: o.Now, report: report,
-		client: newAPIClient(o.Transport, s), slots: make(chan struct{}, maxConcurrent),
+		client: newAPIClient(o.Transport, s), logins: newSlots(), slots: newSlots(),
 		known: newAnswers(), limits: newLimits(o.Now),
 	}
 	if o.Previous != nil && o.Previous.api.origin == a.origin {
 		old := o.Previous.api
-		a.client, a.slots, a.known, a.limits = old.client, old.slots, old.known, old.limits
+		a.client, a.known, a.limits = old.client, old.known, old.limits
+		a.logins, a.slots = old.logins, old.slots
 	}
 	return a
 }
@@ -95,29 +103,78 @@ func (r *refusal) Error() string {
 // [gateward.ErrInvalidCredential] where the token is no good, a [*refusal] where
 // GitHub says no to this request only, and else [gateward.ErrUnavailable].
 func (a *api) get(ctx context.Context, operation, address string, g granted) (*answer, error) {
-	if wait, own := a.limits.left(g.subject, g.session); wait > 0 {
+	return a.inTurn(ctx, operation, address, g, false)
+}
+
+// more is [api.get] of what is asked for only because a list is long: with less to
+// read there had been time, so that it is the person's if there is none left.
+func (a *api) more(ctx context.Context, operation, address string, g granted) (*answer, error) {
+	return a.inTurn(ctx, operation, address, g, true)
+}
+
+// inTurn is get or, of a long list, more.
+func (a *api) inTurn(ctx context.Context, operation, address string, g granted, long bool) (*answer, error) {
+	if wait, own := a.limits.left(operation, g.subject, g.session); wait > 0 {
 		return nil, tooMany(operation, wait, own)
 	}
-	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
-	case <-ctx.Done():
-		return nil, unavailable(operation, ctx.Err())
+	queue := a.logins
+	if g.session {
+		queue = a.slots
 	}
-	if wait, own := a.limits.enter(g.subject, g.session); wait > 0 { // while we waited
-		return nil, tooMany(operation, wait, own)
+	waiting, stop := context.WithTimeoutCause(ctx, patience, errHangs)
+	defer stop()
+	end, late, err := queue.turn(ctx, g.subject)
+	if late {
+		waiting = ctx // however long it took: GitHub has answered
+		g.setLate()
+	}
+	if err != nil {
+		return nil, outOfTime(ctx, waiting, operation, g, long, unavailable(operation, err))
+	}
+	proper := false
+	defer func() { end(proper) }()
+	asking, cancel := context.WithTimeoutCause(ctx, patience, errHangs)
+	defer cancel()
+	var got *answer
+	got, proper, err = a.inSlot(ctx, queue, operation, address, g)
+	return got, outOfTime(ctx, asking, operation, g, long, err)
+}
+
+// outOfTime returns err, or whose fault it is where there was no time left: the
+// person's, if that is so because of a long list or because others about the same
+// person have taken it. What hangs, as the cause of one says, is an outage.
+func outOfTime(ctx, one context.Context, operation string, g granted, long bool, err error) error {
+	switch {
+	case !errors.Is(err, context.DeadlineExceeded), !errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(context.Cause(one), errHangs):
+		return err
+	case long:
+		return unreadable(operation, err)
+	case g.isLate():
+		return tooManyAtOnce(operation, err)
+	}
+	return err
+}
+
+// inSlot waits for a slot and asks. proper: GitHub gave a proper answer.
+func (a *api) inSlot(ctx context.Context, queue *slots, operation, address string, g granted) (got *answer, proper bool, err error) {
+	if err := queue.take(ctx); err != nil {
+		return nil, false, unavailable(operation, err)
+	}
+	defer queue.give()
+	if wait, own := a.limits.enter(operation, g.subject, g.session); wait > 0 { // while we waited
+		return nil, false, tooMany(operation, wait, own)
 	}
 	asked := a.now()
-	got, err := a.ask(ctx, operation, address, g)
+	got, err = a.ask(ctx, operation, address, g)
 	refused := (*refusal)(nil)
-	proper := err == nil || errors.Is(err, gateward.ErrInvalidCredential) || errors.As(err, &refused)
+	proper = err == nil || errors.Is(err, gateward.ErrInvalidCredential) || errors.As(err, &refused)
 	if proper {
-		a.limits.answered(asked, err == nil)
+		a.limits.answered(operation, asked, err == nil)
 	}
 	if proper || !errors.Is(ctx.Err(), context.Canceled) { // that is nobody's failure
 		a.report(operation, proper)
 	}
-	return got, err
+	return got, proper, err
 }
 
 // ask makes one request.
@@ -193,7 +250,7 @@ func (a *api) refused(operation string, res *http.Response, g granted) error {
 		case own:
 			wait = a.limits.hold(g.subject, wait)
 		case g.session:
-			wait = a.limits.holdSecondary(g.subject, wait)
+			wait = a.limits.holdSecondary(operation, g.subject, wait)
 		default:
 			wait = a.limits.hold(g.subject, cmp.Or(wait, defaultPause))
 		}
@@ -234,6 +291,14 @@ func tooMany(operation string, wait time.Duration, own bool) error {
 		RetryAfter: wait,
 		Personal:   own,
 	})
+}
+
+// tooManyAtOnce is the error where other requests about the same person have taken
+// all the time.
+func tooManyAtOnce(operation string, cause error) error {
+	return fmt.Errorf("github: ask for %s: %w: %w: %w", operation, &gateward.UnavailableError{
+		Reason: "Too much of you is being asked at GitHub at the same time. Try again in a moment.", Personal: true,
+	}, errOwnTurn, cause)
 }
 
 // unreadable is the error where what GitHub says of a person is too much, which the

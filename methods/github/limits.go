@@ -15,7 +15,7 @@ const (
 	maxPause     = 15 * time.Minute
 	// maxWait bounds what an answer can make us wait: primary limits are by the hour.
 	maxWait = time.Hour
-	// probeEvery is how often somebody is asked about although everything is held.
+	// probeEvery is how often somebody is asked about although everybody is held.
 	probeEvery = 5 * time.Minute
 	// maxLimited bounds how many people are remembered who must wait.
 	maxLimited = 10_000
@@ -24,9 +24,10 @@ const (
 // limits remembers until when GitHub wants to be left alone: by one person after a
 // primary limit, which is the person's. A secondary one can be a person's, too, who
 // must not be able to keep everybody else waiting, or ours. It is taken for ours
-// when the sessions of two people meet one and GitHub answers nobody in between.
-// Then other sessions have to wait, but for one now and then that shows whether it
-// is so: if not, no limit is taken for ours for a while. Logins are a stranger's as
+// when the sessions of two people meet one and GitHub answers nobody in between:
+// nobody who asks for the same, as a limit may be one of a single operation. Then
+// other sessions have to wait, but for one now and then that shows whether it is so:
+// if not, no limit is taken for ours for a while. Logins are a stranger's as
 // far as is known, who has as many tokens and accounts as they like: what they meet
 // is nobody else's, and nothing keeps them waiting but the person's own limit.
 //
@@ -37,48 +38,67 @@ type limits struct {
 
 	mu     sync.Mutex
 	people map[string]time.Time
-	first  string    // who met a secondary limit before any other
+	met    map[string]*secondary // by operation
+}
+
+// secondary is what is known of the secondary limits that one operation meets.
+type secondary struct {
+	first  string    // who met one before any other
 	until  time.Time // when that is forgotten
-	met    time.Time // when a session last met one
-	streak int       // secondary limits since the last proper answer
-	all    time.Time // until when everything is held
+	last   time.Time // when a session last met one
+	streak int       // limits since the last proper answer
+	all    time.Time // until when everybody is held
 	began  time.Time // when that began
 	probe  time.Time // when one more may be asked about all the same
 	calm   time.Time // until when no limit is taken for ours
 }
 
 func newLimits(now func() time.Time) *limits {
-	return &limits{now: now, people: map[string]time.Time{}}
+	return &limits{now: now, people: map[string]time.Time{}, met: map[string]*secondary{}}
 }
 
-// left returns how long nothing is to be asked about a person, zero if it may be,
-// and whether that is the person's own limit. session says that there is one, and
-// not only a login.
-func (l *limits) left(who string, session bool) (wait time.Duration, own bool) {
+// of returns what is known of an operation. Single memberships are asked for only
+// where their list is too long: what holds for the list, which everybody's session
+// asks for, holds for them, so that nobody has a limit to themselves. mu is held.
+func (l *limits) of(operation string) *secondary {
+	if operation == opMembership {
+		operation = opOrganizations
+	}
+	if l.met[operation] == nil {
+		l.met[operation] = &secondary{}
+	}
+	return l.met[operation]
+}
+
+// left returns how long an operation is not to be asked for about a person, zero if
+// it may be, and whether that is the person's own limit. session says that there is
+// one, and not only a login.
+func (l *limits) left(operation, who string, session bool) (wait time.Duration, own bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wait, own, _ = l.remaining(who, session)
+	wait, own, _ = l.remaining(l.of(operation), who, session)
 	return wait, own
 }
 
 // enter is [limits.left] for a request that is made at once if there is nothing to
 // wait for.
-func (l *limits) enter(who string, session bool) (wait time.Duration, own bool) {
+func (l *limits) enter(operation, who string, session bool) (wait time.Duration, own bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	wait, own, probing := l.remaining(who, session)
+	s := l.of(operation)
+	wait, own, probing := l.remaining(s, who, session)
 	if probing {
-		l.probe = l.now().Add(probeEvery)
+		s.probe = l.now().Add(probeEvery)
 	}
 	return wait, own
 }
 
 // remaining returns what left does, and whether it is to be found out by this
-// request if everything still has to be held. Who has met a limit themselves since
+// request if everybody still has to be held. Who has met a limit themselves since
 // that began cannot tell. mu is held.
-func (l *limits) remaining(who string, session bool) (wait time.Duration, own, probing bool) {
+func (l *limits) remaining(s *secondary, who string, session bool) (wait time.Duration, own, probing bool) {
 	now := l.now()
-	all, mine := l.all.Sub(now), l.people[who].Sub(now)
+	all, mine := s.all.Sub(now), l.people[who].Sub(now)
 	switch {
 	case mine > 0:
 		if session {
@@ -87,26 +107,27 @@ func (l *limits) remaining(who string, session bool) (wait time.Duration, own, p
 		return mine, true, false
 	case all <= 0 || !session:
 		return 0, false, false
-	case !now.Before(l.probe) && !l.people[who].After(l.began):
+	case !now.Before(s.probe) && !l.people[who].After(s.began):
 		return 0, false, true
 	}
 	return all, false, false
 }
 
-// answered ends a streak of secondary limits. asked is when the request was made
-// that GitHub has answered; given: with what was asked for, which it does not do
-// while it wants to be left alone by us.
-func (l *limits) answered(asked time.Time, given bool) {
+// answered ends a streak of secondary limits of one operation. asked is when the
+// request was made that GitHub has answered; given: with what was asked for, which
+// it does not do while it wants to be left alone by us.
+func (l *limits) answered(operation string, asked time.Time, given bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.streak = 0
-	if !given || !asked.After(l.met) {
+	s := l.of(operation)
+	s.streak = 0
+	if !given || !asked.After(s.last) {
 		return
 	}
-	if now := l.now(); l.all.After(now) {
-		l.calm = now.Add(maxWait)
+	if now := l.now(); s.all.After(now) {
+		s.calm = now.Add(maxWait)
 	}
-	l.until, l.all = time.Time{}, time.Time{}
+	s.until, s.all = time.Time{}, time.Time{}
 }
 
 // hold keeps one person back, and returns for how long.
@@ -136,38 +157,38 @@ func (l *limits) keep(who string, wait time.Duration) {
 	}
 }
 
-// holdSecondary keeps back whose session has met a secondary limit, and everything
-// if others' have, too, and returns for how long. A wait of zero: GitHub does not
-// say.
-func (l *limits) holdSecondary(who string, wait time.Duration) time.Duration {
+// holdSecondary keeps back whose session has met a secondary limit, and everybody
+// who asks for the same if others' have, too, and returns for how long. A wait of
+// zero: GitHub does not say.
+func (l *limits) holdSecondary(operation, who string, wait time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
+	s, now := l.of(operation), l.now()
 	if wait <= 0 {
-		wait = min(defaultPause<<min(l.streak, 4), maxPause)
+		wait = min(defaultPause<<min(s.streak, 4), maxPause)
 	}
 	wait = min(wait, maxWait)
-	held, met := l.all.After(now), l.until.After(now)
+	held, met := s.all.After(now), s.until.After(now)
 	// Requests that were on their way together are one limit, not several.
 	if !held && !met {
-		l.streak++
+		s.streak++
 	}
 	if !met {
-		l.first = who
+		s.first = who
 	}
-	l.met = now
+	s.last = now
 	l.keep(who, wait)
 	end := now.Add(wait)
-	if end.After(l.until) {
-		l.until = end
+	if end.After(s.until) {
+		s.until = end
 	}
-	if !held && met && l.first != who && !l.calm.After(now) {
-		held, l.began, l.probe = true, now, now.Add(probeEvery)
+	if !held && met && s.first != who && !s.calm.After(now) {
+		held, s.began, s.probe = true, now, now.Add(probeEvery)
 	}
-	if held && end.After(l.all) {
-		l.all = end
+	if held && end.After(s.all) {
+		s.all = end
 	}
-	return max(wait, l.all.Sub(now))
+	return max(wait, s.all.Sub(now))
 }
 
 // limited reads a refusal, and reports whether it is one because of too many

@@ -57,7 +57,7 @@ func (m *Method) askEach(ctx context.Context, g granted, organizations []string)
 // state "active" or "pending", or else why it is not known. Errors wrap what
 // [api.get] says.
 func (m *Method) standing(ctx context.Context, g granted, organization string) (membership, *refusal, error) {
-	got, err := m.api.get(ctx, opMembership, m.api.base+"/user/memberships/orgs/"+url.PathEscape(organization), g)
+	got, err := m.api.more(ctx, opMembership, m.api.base+"/user/memberships/orgs/"+url.PathEscape(organization), g)
 	if refused := (*refusal)(nil); errors.As(err, &refused) {
 		return membership{}, refused, nil
 	}

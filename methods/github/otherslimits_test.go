@@ -227,3 +227,39 @@ func TestSEC_E08_AnswersInBetween(t *testing.T) {
 		})
 	}
 }
+
+// TestSEC_E08_LimitOfOneOperationIsEverybodys: that GitHub answers who somebody is
+// says nothing about a limit that everybody meets who asks for organizations.
+func TestSEC_E08_LimitOfOneOperationIsEverybodys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, allow("my-org"))
+	w.organizations("my-org")
+	var all []member
+	for n := range 40 {
+		all = append(all, w.member(int64(200+n), fmt.Sprint("good", n), "my-org"))
+	}
+	w.hub.Fail("/user/memberships/orgs", githubtest.Failure{
+		Status: 403, Header: http.Header{"Retry-After": {"60"}}, Body: `{"message":"You have exceeded a secondary rate limit."}`,
+	})
+	doubted := map[string]bool{}
+	for range 5 {
+		for _, m := range all {
+			w.pass(10 * time.Millisecond)
+			err := w.refresh(m)
+			if wantKind(t, err, gateward.ErrUnavailable); personal(err) {
+				doubted[m.id.Subject] = true
+			}
+		}
+		w.pass(61 * time.Second)
+	}
+	if len(doubted) > 2 {
+		t.Errorf("%d people are doubted", len(doubted))
+	}
+	w.hub.Recover()
+	w.pass(time.Minute)
+	for _, m := range all {
+		if err := w.refresh(m); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	}
+}

@@ -22,17 +22,18 @@ var (
 
 // listAll returns all entries of a list of so many pages at most, page by page, and
 // the ids of organizations that GitHub has left out of it. Errors are those of
-// [api.get].
+// [api.get] and, for further pages, of [api.more].
 func listAll[T any](ctx context.Context, a *api, operation, path string, g granted, most int) ([]T, []string, error) {
 	var all []T
 	var withheld []string
 	address := a.base + path
 	for n := range most {
-		got, err := a.get(ctx, operation, address, g)
-		switch {
-		case n > 0 && errors.Is(err, context.DeadlineExceeded): // with less to read there had been time
-			return nil, nil, unreadable(operation, err)
-		case err != nil:
+		get := a.get
+		if n > 0 {
+			get = a.more
+		}
+		got, err := get(ctx, operation, address, g)
+		if err != nil {
 			return nil, nil, err
 		}
 		var page []T

@@ -173,7 +173,7 @@ func TestLimitsAreBounded(t *testing.T) {
 	now = now.Add(time.Minute)
 	l.hold("", time.Minute) // who is not known
 	l.hold("u", time.Minute)
-	if wait, own := l.left("u", true); len(l.people) != 1 || wait != time.Minute || !own {
+	if wait, own := l.left(opUser, "u", true); len(l.people) != 1 || wait != time.Minute || !own {
 		t.Errorf("%d people after the others' time", len(l.people))
 	}
 }

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -42,14 +43,15 @@ func (m *Method) Refresh(ctx context.Context, id gateward.Identity, t gateward.T
 		}
 		renewable, kept = false, g.Tokens
 	}
-	g.subject, g.session = id.Subject, true
+	late := &atomic.Bool{}
+	g = g.of(id.Subject, late)
 	fresh, err := m.establish(ctx, g)
 	if renewable && errors.Is(err, gateward.ErrInvalidCredential) {
 		// It may have expired before its time by our clock.
 		if g, err = m.renew(ctx, t); err != nil {
 			return fail(err)
 		}
-		kept, g.subject, g.session = g.Tokens, id.Subject, true
+		kept, g = g.Tokens, g.of(id.Subject, late)
 		fresh, err = m.establish(ctx, g)
 	}
 	switch {

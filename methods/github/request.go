@@ -22,7 +22,7 @@ const (
 	maxBodySize  = 4 << 20
 	maxRedirects = 3
 	// maxIdle is how many connections to the API are kept.
-	maxIdle = maxConcurrent
+	maxIdle = 2 * maxConcurrent
 )
 
 var (

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gateward/gateward"
@@ -41,7 +42,24 @@ type granted struct {
 	subject string
 	// session: they are those of a session, and so of somebody who may enter.
 	session bool
+	// late, of a session, is set once other requests about the same person have taken
+	// time that there would have been for these.
+	late *atomic.Bool
 }
+
+// of returns what was granted to the session of a subject.
+func (g granted) of(subject string, late *atomic.Bool) granted {
+	g.subject, g.session, g.late = subject, true, late
+	return g
+}
+
+func (g granted) setLate() {
+	if g.late != nil {
+		g.late.Store(true)
+	}
+}
+
+func (g granted) isLate() bool { return g.late != nil && g.late.Load() }
 
 // grantedBy returns what is known of tokens that were granted some time ago.
 func grantedBy(t gateward.Tokens) granted {
