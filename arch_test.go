@@ -22,6 +22,7 @@ const module = "github.com/gateward/gateward"
 // only packages strictly below it; a package not listed fails the test.
 var layers = map[string]int{
 	".":                   0,
+	"internal/outbound":   0,
 	"internal/admit":      1,
 	"internal/browser":    1,
 	"internal/config":     1,

@@ -45,6 +45,15 @@ func (s *Service) person(x *exchange) (sessions.Session, bool) {
 	return sessions.Session{}, false
 }
 
+// sender is [Service.person] for a form, which has to come from a page of ours.
+func (s *Service) sender(x *exchange) (sessions.Session, bool) {
+	if !s.sameOrigin(x) {
+		s.refuseOrigin(x)
+		return sessions.Session{}, false
+	}
+	return s.person(x)
+}
+
 // accountPage shows a person who they are and where they are logged in.
 func (s *Service) accountPage(x *exchange) {
 	current, ok := s.person(x)
@@ -152,11 +161,7 @@ func withFirst(all []sessions.Session, current sessions.Session) []sessions.Sess
 
 // revokeOwn ends one of the person's sessions.
 func (s *Service) revokeOwn(x *exchange) {
-	if !s.sameOrigin(x) {
-		s.refuseOrigin(x)
-		return
-	}
-	current, ok := s.person(x)
+	current, ok := s.sender(x)
 	if !ok {
 		return
 	}
@@ -179,11 +184,7 @@ func (s *Service) revokeOwn(x *exchange) {
 
 // revokeOthers ends all of the person's sessions but this one.
 func (s *Service) revokeOthers(x *exchange) {
-	if !s.sameOrigin(x) {
-		s.refuseOrigin(x)
-		return
-	}
-	current, ok := s.person(x)
+	current, ok := s.sender(x)
 	if !ok {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/loginsvc/page"
 	"github.com/gateward/gateward/sessions"
 )
@@ -116,7 +117,7 @@ func (s *Service) people(ctx context.Context, p *peopleQuery) (listing[sessions.
 	var found []sessions.User
 	switch {
 	case p.text != "" && p.by == byEmail:
-		all, err := s.store.UsersByEmail(ctx, lowerASCII(p.text))
+		all, err := s.store.UsersByEmail(ctx, admit.LowerASCII(p.text))
 		if err != nil {
 			return listing[sessions.User]{}, err
 		}

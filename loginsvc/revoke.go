@@ -205,11 +205,7 @@ func issuerOf(l methods.Login) string {
 // revokeAll logs the person out everywhere: all sessions of the user, then, as
 // logging out does, here and at the provider.
 func (s *Service) revokeAll(x *exchange) {
-	if !s.sameOrigin(x) {
-		s.refuseOrigin(x)
-		return
-	}
-	current, ok := s.person(x)
+	current, ok := s.sender(x)
 	if !ok {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/methods"
 	"github.com/gateward/gateward/sessions"
 )
@@ -107,7 +108,7 @@ func identityNow(l methods.Login, id *gateward.Identity, now time.Time) sessions
 		Name: strings.ToValidUTF8(id.Name[:min(len(id.Name), maxName)], ""), LastLoginAt: now,
 	}
 	if id.EmailVerified && len(id.Email) <= maxEmail {
-		as.Email = lowerASCII(id.Email)
+		as.Email = admit.LowerASCII(id.Email)
 	}
 	as.Authoritative = believed(l, &as)
 	return as
@@ -261,16 +262,4 @@ func (s *Service) lease(ctx context.Context, name string) (release func(), err e
 			return nil, fmt.Errorf("another login with the same address is under way: %w", gateward.ErrUnavailable)
 		}
 	}
-}
-
-// lowerASCII is s with its ASCII letters in lower case, the form in which the
-// addresses of users are kept: other letters have forms that are not everywhere
-// the same.
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
 }

@@ -153,12 +153,8 @@ func (s *Service) listTokens(x *exchange) {
 			return part.Sessions, part.Next, err
 		}, p.limit, q.Get("pageToken"), p.keep)
 	}
-	switch {
-	case errors.Is(err, sessions.ErrBadPage):
-		s.refuse(x, failure{status: http.StatusBadRequest, message: `parsing field "pageToken": not a token of a page`})
-		return
-	case err != nil:
-		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
+	if err != nil {
+		s.refusePage(x, err)
 		return
 	}
 	list := struct {
@@ -169,6 +165,15 @@ func (s *Service) listTokens(x *exchange) {
 		list.Authentications = append(list.Authentications, authenticationOf(&all.found[i]))
 	}
 	s.json(x, http.StatusOK, list)
+}
+
+// refusePage answers that a page of a list of the API cannot be had.
+func (s *Service) refusePage(x *exchange, err error) {
+	if errors.Is(err, sessions.ErrBadPage) {
+		s.refuse(x, failure{status: http.StatusBadRequest, message: `parsing field "pageToken": not a token of a page`})
+		return
+	}
+	s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
 }
 
 // knownMethods are Flipt's and ours, configured or not.

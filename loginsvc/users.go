@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/admit"
 	"github.com/gateward/gateward/sessions"
 )
 
@@ -80,13 +81,9 @@ func (s *Service) listUsers(x *exchange) {
 		return
 	}
 	f := sessions.UserFilter{Disabled: disabled == "true"}
-	p, err := s.findUsers(x.r.Context(), f, lowerASCII(q.Get("email")), limit, q.Get("pageToken"))
-	switch {
-	case errors.Is(err, sessions.ErrBadPage):
-		s.refuse(x, failure{status: http.StatusBadRequest, message: `parsing field "pageToken": not a token of a page`})
-		return
-	case err != nil:
-		s.refuse(x, failure{status: http.StatusServiceUnavailable, err: err})
+	p, err := s.findUsers(x.r.Context(), f, admit.LowerASCII(q.Get("email")), limit, q.Get("pageToken"))
+	if err != nil {
+		s.refusePage(x, err)
 		return
 	}
 	list := struct {

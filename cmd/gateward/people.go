@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/gateward/gateward/internal/admit"
 )
 
 const usersPath = "/auth/v1/users"
@@ -228,11 +230,5 @@ func (c *client) userWith(ctx context.Context, email string) (string, error) {
 
 // sameAddress compares as the server does: without the case of ASCII letters.
 func sameAddress(a, b string) bool {
-	lower := func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}
-	return strings.Map(lower, a) == strings.Map(lower, b)
+	return admit.LowerASCII(a) == admit.LowerASCII(b)
 }

@@ -107,8 +107,10 @@ func lower(c byte) byte {
 	return c
 }
 
-// toLower lowers the ASCII letters of s.
-func toLower(s string) string {
+// LowerASCII returns s with its ASCII letters in lower case, the form in which
+// addresses and names without case are kept and compared. Other letters are not
+// folded: Unicode folds the Kelvin sign to "k", and so one name to another.
+func LowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		b[i] = lower(c)

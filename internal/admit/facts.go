@@ -39,7 +39,7 @@ func NewFacts(id *gateward.Identity) Facts {
 func factsOf(id *gateward.Identity) Facts {
 	f := Facts{
 		id: id, groups: set{list: id.Groups}, scopes: set{list: id.Scopes},
-		organizations: set{list: id.Organizations, folded: true}, teams: set{list: id.Teams, folded: true},
+		organizations: set{list: id.Organizations}, teams: set{list: id.Teams},
 	}
 	if id.EmailVerified {
 		f.email = parseAddress(id.Email)
@@ -49,9 +49,8 @@ func factsOf(id *gateward.Identity) Facts {
 
 // A set is a list, with an index when it is long.
 type set struct {
-	list   []string
-	folded bool                // compared with lower-case strings, without case
-	byKey  map[string]struct{} // nil: search the list
+	list  []string
+	byKey map[string]struct{} // nil: search the list
 }
 
 func (s *set) index() {
@@ -60,28 +59,16 @@ func (s *set) index() {
 	}
 	s.byKey = make(map[string]struct{}, len(s.list))
 	for _, v := range s.list {
-		if s.folded {
-			v = toLower(v)
-		}
 		s.byKey[v] = struct{}{}
 	}
 }
 
-// has reports whether v, in lower case if the set is folded, is an element.
 func (s *set) has(v string) bool {
-	switch {
-	case s.byKey != nil:
-		_, ok := s.byKey[v]
-		return ok
-	case s.folded:
-		for _, e := range s.list {
-			if equalFold(e, v) {
-				return true
-			}
-		}
-		return false
+	if s.byKey == nil {
+		return slices.Contains(s.list, v)
 	}
-	return slices.Contains(s.list, v)
+	_, ok := s.byKey[v]
+	return ok
 }
 
 // hasAny reports whether one of wanted is an element.

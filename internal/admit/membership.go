@@ -44,7 +44,7 @@ func (p *problems) lowered(list string, names []string, check func(string) (prob
 		if problem != "" {
 			p.add(list, i, problem, remedy)
 		}
-		all = append(all, toLower(s))
+		all = append(all, LowerASCII(s))
 	}
 	return all
 }

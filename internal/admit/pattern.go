@@ -69,7 +69,7 @@ func parseEmailPattern(s string) (p emailPattern, problem, remedy string) {
 	case len(s) > maxAddress:
 		return p, fmt.Sprintf("address of %d bytes", len(s)), fmt.Sprintf("an address has at most %d", maxAddress)
 	}
-	p.local = toLower(local)
+	p.local = LowerASCII(local)
 	p.domain, problem, remedy = parseDomainPattern(domain)
 	if problem != "" {
 		return p, fmt.Sprintf("%q: %s", s, problem), strings.Replace(remedy, domainForms, emailForms, 1)
@@ -96,7 +96,7 @@ func parseDomainPattern(s string) (p domainPattern, problem, remedy string) {
 		// "*.com" would admit whoever can register a domain.
 		return p, fmt.Sprintf("%q covers a whole top-level domain", s), "name at least two labels after *."
 	}
-	return domainPattern{domain: toLower(domain), below: below}, "", ""
+	return domainPattern{domain: LowerASCII(domain), below: below}, "", ""
 }
 
 func isASCII(s string) bool {

@@ -2,10 +2,11 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 // algorithms are the signature algorithms that a JWT may be verified with (RFC
@@ -109,10 +110,4 @@ func (c *checker) jwksURL(key, text string) {
 }
 
 // loopback reports whether a host can only be this machine.
-func loopback(host string) bool {
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
+func loopback(host string) bool { return outbound.IsLoopback(strings.TrimSuffix(host, ".")) }

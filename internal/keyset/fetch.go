@@ -2,24 +2,21 @@ package keyset
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
 	fetchTimeout    = 5 * time.Second
 	maxDocumentSize = 1 << 20
-	maxRedirects    = 3
 
 	defaultFresh = 10 * time.Minute
 	minFresh     = time.Minute
@@ -34,13 +31,15 @@ type fetcher struct {
 }
 
 func newFetcher(c RemoteConfig) (fetcher, error) {
-	u, err := parseAddress(c.URL)
+	u, err := outbound.ParseAddress(c.URL)
 	if err != nil {
-		return fetcher{}, err
+		return fetcher{}, fmt.Errorf("keyset: the address %w", err)
 	}
 	transport := c.Transport
 	if transport == nil {
-		transport = newTransport(c, u.Scheme == "http")
+		own := outbound.NewTransport(fetchTimeout, c.RootCAs, u.Scheme == "http")
+		own.DisableCompression = true
+		transport = own
 	}
 	label := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return fetcher{
@@ -48,85 +47,10 @@ func newFetcher(c RemoteConfig) (fetcher, error) {
 		label: label.String(),
 		client: &http.Client{
 			Transport:     transport,
-			CheckRedirect: checkRedirect,
+			CheckRedirect: outbound.WithinHost,
 			Timeout:       fetchTimeout,
 		},
 	}, nil
-}
-
-// parseAddress admits https, and http only where nobody can listen in.
-func parseAddress(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, errors.New("keyset: the address is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("keyset: the address has scheme %s; https is needed", quote(u.Scheme))
-	case u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("keyset: the address has no host")
-	case u.User != nil:
-		return nil, errors.New("keyset: the address holds user information")
-	case u.Fragment != "":
-		return nil, errors.New("keyset: the address holds a fragment")
-	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
-		return nil, fmt.Errorf("keyset: http to %s, which is not this machine; https is needed", quote(u.Hostname()))
-	}
-	return u, nil
-}
-
-// IsLoopback reports whether host, without a port, is this machine by name or by
-// address.
-func IsLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
-}
-
-// newTransport makes connections that no environment variable redirects and that
-// end with the one request they are for.
-func newTransport(c RemoteConfig, plain bool) *http.Transport {
-	dialer := &net.Dialer{
-		Timeout: fetchTimeout,
-		Control: func(_, address string, _ syscall.RawConn) error { return CheckPeer(address, plain) },
-	}
-	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs},
-		TLSHandshakeTimeout:    fetchTimeout,
-		ResponseHeaderTimeout:  fetchTimeout,
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-	}
-}
-
-// CheckPeer judges the address, IP:PORT, that a name has led to, for a dialer's
-// Control: link-local ones and the one of IPv6 instance metadata give away a
-// machine's own credentials. plain says that only this machine may answer.
-func CheckPeer(address string, plain bool) error {
-	peer, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errors.New("keyset: connect: not an IP address")
-	}
-	ip := peer.Addr().Unmap().WithZone("")
-	switch {
-	case ip.IsLinkLocalUnicast(), ip == netip.MustParseAddr("fd00:ec2::254"):
-		return fmt.Errorf("keyset: connect: %s is a link-local or metadata address", ip)
-	case plain && !ip.IsLoopback():
-		return fmt.Errorf("keyset: connect: http to %s, which is not this machine", ip)
-	}
-	return nil
-}
-
-// checkRedirect keeps to the host that was configured.
-func checkRedirect(to *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return errors.New("keyset: too many redirects")
-	}
-	from := via[0].URL
-	if to.URL.Scheme != from.Scheme || !strings.EqualFold(to.URL.Host, from.Host) || to.URL.User != nil {
-		return fmt.Errorf("keyset: redirect to another host %s", quote(to.URL.Host))
-	}
-	return nil
 }
 
 // fetch returns the keys, what was ignored, and for how long the answer is fresh.
@@ -150,11 +74,7 @@ func (f *fetcher) get(ctx context.Context) ([]byte, time.Duration, error) {
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	res, err := f.client.Do(req)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // without the address and its query
-		}
-		return nil, 0, fmt.Errorf("keyset: get: %w", err)
+		return nil, 0, fmt.Errorf("keyset: get: %w", outbound.WithoutAddress(err))
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/gateward/gateward/internal/keyset"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -19,32 +19,15 @@ func readAddress(key, configured, otherwise string, p *problems) *url.URL {
 	if configured == "" {
 		configured = otherwise
 	}
-	u, err := parseAddress(configured)
+	u, err := outbound.ParseAddress(configured)
+	if err == nil && strings.ContainsAny(configured, "?#") {
+		err = errors.New("holds a query or a fragment")
+	}
 	if err != nil {
 		p.add(key, err.Error(), "write the https address of the server")
 		return nil
 	}
 	return u
-}
-
-// parseAddress admits https, and http only where nobody can listen in.
-func parseAddress(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("is not an https address")
-	case u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("has no host")
-	case u.User != nil:
-		return nil, errors.New("holds user information")
-	case strings.ContainsAny(raw, "?#"):
-		return nil, errors.New("holds a query or a fragment")
-	case u.Scheme == "http" && !keyset.IsLoopback(u.Hostname()):
-		return nil, errors.New("is plain http to another machine; https is needed")
-	}
-	return u, nil
 }
 
 // site returns an address as it is compared and appended to: the host as [hostOf]

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/admit"
 )
 
 // The keys of the rules that keep a person out, as in [gateward.NotAdmittedError].
@@ -111,7 +112,7 @@ func (m *Method) explain(ctx context.Context, g granted, p *person, refused *gat
 	defer cancel()
 	missing := slices.DeleteFunc(slices.Clone(m.config.organizations), func(o string) bool {
 		return len(m.config.teams) > 0 && len(m.config.teams[o]) == 0 || // would not do
-			slices.ContainsFunc(p.organizations, func(mine string) bool { return lower(mine) == o })
+			slices.ContainsFunc(p.organizations, func(mine string) bool { return admit.LowerASCII(mine) == o })
 	})
 	missing = missing[:min(len(missing), maxExplained)]
 	reasons, failures := make([]*gateward.NotAdmittedError, len(missing)), make([]error, len(missing))

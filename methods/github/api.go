@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -194,7 +195,7 @@ func (a *api) ask(ctx context.Context, operation, address string, g granted) (*a
 	}
 	res, err := a.client.Do(req)
 	if err != nil {
-		return nil, unavailable(operation, withoutAddress(err))
+		return nil, unavailable(operation, outbound.WithoutAddress(err))
 	}
 	defer func() { _ = res.Body.Close() }()
 	switch {
@@ -203,9 +204,9 @@ func (a *api) ask(ctx context.Context, operation, address string, g granted) (*a
 	case res.StatusCode != http.StatusOK:
 		return nil, a.refused(operation, res, g)
 	}
-	body, err := readBody(res)
+	body, err := outbound.ReadJSON(res, maxBodySize)
 	switch {
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, outbound.ErrTooLong):
 		return nil, unreadable(operation, err)
 	case err != nil:
 		return nil, unavailable(operation, err)
@@ -228,7 +229,7 @@ func (v *answer) confirmedBy(h http.Header) *answer {
 // refused makes an error of an answer other than 200.
 func (a *api) refused(operation string, res *http.Response, g granted) error {
 	var said struct{ Message string }
-	if body, err := readBody(res); err == nil {
+	if body, err := outbound.ReadJSON(res, maxBodySize); err == nil {
 		_ = json.Unmarshal(body, &said) // without a message the status alone counts
 	}
 	r := &refusal{status: res.StatusCode, kind: refusedOther, explained: said.Message != ""}

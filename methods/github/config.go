@@ -11,7 +11,7 @@ import (
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/internal/admit"
-	"github.com/gateward/gateward/internal/keyset"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 // MinRecheckInterval is the least [Config] RecheckInterval: a thousand people who
@@ -106,7 +106,7 @@ func (c Config) check(p *problems) settings {
 	}
 	if c.CAPath != "" {
 		var err error
-		if s.roots, s.authorities, err = keyset.ReadAuthorities(c.CAPath); err != nil {
+		if s.roots, s.authorities, err = outbound.ReadAuthorities(c.CAPath); err != nil {
 			p.add("ca_path", err.Error(), "")
 		}
 	}
@@ -141,7 +141,7 @@ func (s *settings) checkAddresses(p *problems) {
 		p.add("redirect_address", "is not the address of a site", "write scheme and host, such as https://app.example.com")
 		return
 	}
-	if u.Scheme == "http" && !keyset.IsLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()) {
 		p.warn("redirect_address", "GitHub's answer travels unencrypted", "use https")
 	}
 	s.redirectURI = strings.TrimSuffix(s.RedirectAddress, "/") + CallbackPath()
@@ -175,7 +175,7 @@ func (s *settings) checkOrganizations(p *problems) {
 		if !isName(o) {
 			p.add(fmt.Sprintf("allowed_organizations[%d]", i), fmt.Sprintf("%q is not the name of an organization", o), "write it as in the organization's address")
 		}
-		s.organizations = append(s.organizations, lower(o))
+		s.organizations = append(s.organizations, admit.LowerASCII(o))
 	}
 	if len(s.AllowedOrganizations) == 0 && !s.RestrictedElsewhere {
 		p.warn("allowed_organizations", "is empty: everybody who has an account at "+s.server+" may enter",
@@ -187,7 +187,7 @@ func (s *settings) checkTeams(p *problems) {
 	s.teams = map[string][]string{}
 	for _, o := range slices.Sorted(maps.Keys(s.AllowedTeams)) {
 		at, list := "allowed_teams."+o, s.AllowedTeams[o]
-		if !slices.Contains(s.organizations, lower(o)) {
+		if !slices.Contains(s.organizations, admit.LowerASCII(o)) {
 			p.add("allowed_teams", fmt.Sprintf("the organization '%s' was not declared in 'allowed_organizations' field", o), "")
 			continue
 		}
@@ -198,7 +198,7 @@ func (s *settings) checkTeams(p *problems) {
 			if slug == "" || strings.ContainsAny(slug, "/ ") {
 				p.add(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("%q is not the slug of a team", slug), "write it as in the team's address")
 			}
-			s.teams[lower(o)] = append(s.teams[lower(o)], lower(slug))
+			s.teams[admit.LowerASCII(o)] = append(s.teams[admit.LowerASCII(o)], admit.LowerASCII(slug))
 		}
 	}
 	if len(s.AllowedTeams) == 0 {
@@ -230,15 +230,4 @@ func isName(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= 100
-}
-
-// lower returns s without the case of ASCII letters. Others are not folded:
-// Unicode folds the Kelvin sign to "k", and so one name to another.
-func lower(s string) string {
-	return strings.Map(func(c rune) rune {
-		if 'A' <= c && c <= 'Z' {
-			return c + 'a' - 'A'
-		}
-		return c
-	}, s)
 }

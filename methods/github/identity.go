@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/admit"
 )
 
 // identity makes the identity of what GitHub says of a person. Where organizations
@@ -28,9 +29,9 @@ func (m *Method) identity(p *person) gateward.Identity {
 		Metadata:      metadata,
 	}
 	for _, o := range organizations {
-		id.Organizations = append(id.Organizations, lower(o))
+		id.Organizations = append(id.Organizations, admit.LowerASCII(o))
 		for _, slug := range teams[o] {
-			id.Teams = append(id.Teams, lower(o)+"/"+lower(slug))
+			id.Teams = append(id.Teams, admit.LowerASCII(o)+"/"+admit.LowerASCII(slug))
 		}
 	}
 	slices.Sort(id.Organizations)
@@ -43,12 +44,12 @@ func (m *Method) identity(p *person) gateward.Identity {
 func (m *Method) relevant(p *person) (organizations []string, teams map[string][]string) {
 	teams = map[string][]string{}
 	for _, o := range p.organizations {
-		if len(m.config.organizations) > 0 && !slices.Contains(m.config.organizations, lower(o)) {
+		if len(m.config.organizations) > 0 && !slices.Contains(m.config.organizations, admit.LowerASCII(o)) {
 			continue
 		}
 		organizations = append(organizations, o)
 		for _, slug := range p.teams[o] {
-			if len(m.config.teams) == 0 || slices.Contains(m.config.teams[lower(o)], lower(slug)) {
+			if len(m.config.teams) == 0 || slices.Contains(m.config.teams[admit.LowerASCII(o)], admit.LowerASCII(slug)) {
 				teams[o] = append(teams[o], slug)
 			}
 		}

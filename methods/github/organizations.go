@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+
+	"github.com/gateward/gateward/internal/admit"
 )
 
 // fewPages is how many pages of organizations are read where those that count are
@@ -65,7 +67,7 @@ func (m *Method) standing(ctx context.Context, g granted, organization string) (
 		return membership{}, nil, err
 	}
 	var one membership
-	if json.Unmarshal(got.body, &one) != nil || one.State == "" || lower(one.Organization.Login) != lower(organization) {
+	if json.Unmarshal(got.body, &one) != nil || one.State == "" || admit.LowerASCII(one.Organization.Login) != admit.LowerASCII(organization) {
 		return membership{}, nil, unavailable(opMembership, errors.New("the answer is not a membership"))
 	}
 	return one, nil, nil

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 // maxPages is how many pages of a hundred a list may have. Of a longer one the
@@ -62,7 +64,7 @@ func checkPage(base, next string) error {
 		return errForeignPage
 	}
 	to, err := url.Parse(next)
-	if err != nil || to.Host == "" || !sameSite(from, to) {
+	if err != nil || to.Host == "" || !outbound.SameHost(from, to) {
 		return errForeignPage
 	}
 	return nil

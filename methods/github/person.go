@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/admit"
 )
 
 // user is the answer of /user, as far as it is of use here.
@@ -227,11 +228,11 @@ func (p *person) join(members []membership, teams []team) error {
 		if one.Organization.Login == "" {
 			return unavailable(opOrganizations, errors.New("an organization has no name"))
 		}
-		active[lower(one.Organization.Login)] = one.Organization.Login
+		active[admit.LowerASCII(one.Organization.Login)] = one.Organization.Login
 		p.organizations = append(p.organizations, one.Organization.Login)
 	}
 	for _, t := range teams {
-		o, ok := active[lower(t.Organization.Login)]
+		o, ok := active[admit.LowerASCII(t.Organization.Login)]
 		if !ok || t.Slug == "" {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -120,11 +121,11 @@ func (m *Method) requestTokens(ctx context.Context, operation string, form url.V
 		if !errors.Is(ctx.Err(), context.Canceled) { // that is nobody's failure
 			m.report(operation, false)
 		}
-		return granted{}, unavailable(operation, withoutAddress(err))
+		return granted{}, unavailable(operation, outbound.WithoutAddress(err))
 	}
 	defer func() { _ = res.Body.Close() }()
 	var said tokenAnswer
-	body, err := readBody(res)
+	body, err := outbound.ReadJSON(res, maxBodySize)
 	if err == nil && json.Unmarshal(body, &said) != nil {
 		err = errors.New("the answer is not that of a token endpoint") // the decoder's error quotes it
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/internal/keyset"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -167,7 +168,7 @@ func newSource(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gatew
 	case c.PublicKeyFile != "" && c.CAPath != "":
 		return nil, &gateward.ConfigError{Key: c.key("ca_path"), Problem: "is of no use with public_key_file", Remedy: "remove it"}
 	case c.PublicKeyFile != "":
-		data, err := keyset.ReadFile(c.PublicKeyFile)
+		data, err := outbound.ReadFile(c.PublicKeyFile)
 		if err != nil {
 			return nil, c.problem("public_key_file", err)
 		}
@@ -194,7 +195,7 @@ func newRemote(ctx context.Context, c *Issuer, o Options) (keyset.Source, *gatew
 	}
 	if c.CAPath != "" {
 		var err error
-		if cfg.RootCAs, madeOf.authorities, err = keyset.ReadAuthorities(c.CAPath); err != nil {
+		if cfg.RootCAs, madeOf.authorities, err = outbound.ReadAuthorities(c.CAPath); err != nil {
 			return nil, c.problem("ca_path", err)
 		}
 	}

@@ -203,7 +203,7 @@ func TestNew_Problems(t *testing.T) {
 		"ca unused":    {one(func(i *jwt.Issuer) { i.CAPath = missing }), []string{"ca_path: is of no use"}},
 		"ca missing":   {one(func(i *jwt.Issuer) { i.PublicKeyFile, i.JWKSURL, i.CAPath = "", "https://x.test", missing }), []string{"ca_path: stat "}},
 		"ca no PEM":    {one(func(i *jwt.Issuer) { i.PublicKeyFile, i.JWKSURL, i.CAPath = "", "https://x.test", "jwt.go" }), []string{"ca_path: jwt.go: no certificate"}},
-		"http":         {one(func(i *jwt.Issuer) { i.PublicKeyFile, i.JWKSURL = "", "http://x.test" }), []string{"jwks_url: http to "}},
+		"http":         {one(func(i *jwt.Issuer) { i.PublicKeyFile, i.JWKSURL = "", "http://x.test" }), []string{"jwks_url: the address is plain http to another machine"}},
 		"algorithms":   {one(func(i *jwt.Issuer) { i.Algorithms = []string{"ES256", "HS256", "none"} }), []string{`algorithms[1]: unknown algorithm "HS256"`, `algorithms[2]: unknown algorithm "none"`}},
 		"skew":         {one(func(i *jwt.Issuer) { i.ClockSkew = 61 * time.Second }), []string{"clock_skew: 1m1s"}},
 		"negative":     {one(func(i *jwt.Issuer) { i.ClockSkew = -1 }), []string{"clock_skew: -1ns"}},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/internal/admit"
@@ -98,12 +97,7 @@ func (r emailRules) match(address string) bool {
 	if !admit.IsAddress(address) {
 		return false
 	}
-	lowered := strings.Map(func(c rune) rune {
-		if 'A' <= c && c <= 'Z' {
-			return c + 'a' - 'A'
-		}
-		return c
-	}, address)
+	lowered := admit.LowerASCII(address)
 	return slices.ContainsFunc(r, func(rule *regexp.Regexp) bool {
 		return rule.MatchString(address) || rule.MatchString(lowered)
 	})

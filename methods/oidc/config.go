@@ -12,6 +12,7 @@ import (
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/internal/keyset"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -204,7 +205,7 @@ func (s *settings) checkAddresses(key func(string) string, p *problems) {
 	}
 	if s.IssuerURL != "" {
 		for name, address := range map[string]string{name: s.discoveryURL, "issuer_url": s.IssuerURL} {
-			if _, err := parseAddress(address); err != nil {
+			if _, err := outbound.ParseAddress(address); err != nil {
 				p.add(key(name), err.Error(), "write the https address that the provider documents")
 			}
 		}
@@ -222,7 +223,7 @@ func (s *settings) checkAddresses(key func(string) string, p *problems) {
 		p.add(key("redirect_address"), "is not the address of a site", "write scheme and host, such as https://app.example.com")
 		return
 	}
-	if u.Scheme == "http" && !keyset.IsLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()) {
 		p.warn(key("redirect_address"), "the provider's answer travels unencrypted", "use https")
 	}
 	s.redirectURI = strings.TrimSuffix(s.RedirectAddress, "/")
@@ -284,7 +285,7 @@ func (s *settings) readAuthorities(key func(string) string, p *problems) {
 		return
 	}
 	var err error
-	if s.roots, s.authorities, err = keyset.ReadAuthorities(s.CAPath); err != nil {
+	if s.roots, s.authorities, err = outbound.ReadAuthorities(s.CAPath); err != nil {
 		p.add(key("ca_path"), err.Error(), "")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -30,7 +31,7 @@ var errTooManyGroups = errors.New("more groups than are kept")
 func (s *settings) takeGraph(key func(string) string, p *problems) {
 	s.graphURL = strings.TrimSuffix(s.GraphURL, "/")
 	if s.GraphURL != "" {
-		if u, err := parseAddress(s.GraphURL); err != nil {
+		if u, err := outbound.ParseAddress(s.GraphURL); err != nil {
 			p.add(key("graph_url"), err.Error(), "write "+microsoftAPI+", or remove the key")
 		} else if u.RawQuery != "" {
 			p.add(key("graph_url"), "holds a query", "write "+microsoftAPI+", or remove the key")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gateward/gateward"
 	"github.com/gateward/gateward/internal/keyset"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -92,7 +93,7 @@ func newPeer(ctx context.Context, provider string, s *settings, ttl time.Duratio
 	}
 	transport := o.Transport
 	if transport == nil {
-		transport = newTransport(s.roots, strings.HasPrefix(s.discoveryURL, "http:"))
+		transport = outbound.NewTransport(requestTimeout, s.roots, strings.HasPrefix(s.discoveryURL, "http:"))
 	}
 	p.client, p.tokens = newClient(transport), newTokenClient(transport)
 	p.keyConfig = keyset.RemoteConfig{
@@ -299,7 +300,7 @@ func newMetadata(document map[string]any, issuer string) (*metadata, error) {
 			continue
 		}
 		s, _ := v.(string)
-		u, err := parseAddress(s)
+		u, err := outbound.ParseAddress(s)
 		if err != nil {
 			return nil, fmt.Errorf("metadata: %s %w", e.name, err)
 		}

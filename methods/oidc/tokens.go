@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/gateward/gateward"
+	"github.com/gateward/gateward/internal/outbound"
 )
 
 const (
@@ -149,17 +150,17 @@ func (r *refusal) Unwrap() error { return r.cause }
 func (p *Provider) refusalOf(err error) *refusal {
 	if re := (*oauth2.RetrieveError)(nil); errors.As(err, &re) {
 		r := &refusal{status: re.Response.StatusCode}
-		if isJSON(re.Response.Header) && validErrorCode(re.ErrorCode) {
+		if outbound.IsJSON(re.Response.Header) && validErrorCode(re.ErrorCode) {
 			r.code = re.ErrorCode
 		}
 		return r
 	}
-	for _, known := range []error{errNotJSON, errTooLong, errTokenType, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{outbound.ErrNotJSON, outbound.ErrTooLong, errTokenType, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			return &refusal{cause: known}
 		}
 	}
-	if unwrapped := withoutAddress(err); unwrapped != err { //nolint:errorlint // whether there was an address
+	if unwrapped := outbound.WithoutAddress(err); unwrapped != err { //nolint:errorlint // whether there was an address
 		return &refusal{cause: unwrapped}
 	}
 	return &refusal{cause: errors.New("the answer is not that of a token endpoint")}

@@ -1,4 +1,4 @@
-package keyset
+package outbound
 
 import (
 	"crypto/x509"

@@ -1,10 +1,10 @@
-package keyset
+package outbound
 
 import "testing"
 
 // The address that a name resolves to is judged where it is dialled, because
 // only there it is known; no name can be made to resolve badly in a test.
-func TestSEC_Q08_CheckPeer(t *testing.T) {
+func TestSEC_Q08_checkPeer(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		address      string
@@ -23,10 +23,10 @@ func TestSEC_Q08_CheckPeer(t *testing.T) {
 		{"localhost:443", false, false},
 		{"", false, false},
 	} {
-		if err := CheckPeer(tc.address, false); (err == nil) != tc.https {
+		if err := checkPeer(tc.address, false); (err == nil) != tc.https {
 			t.Errorf("https to %q: %v", tc.address, err)
 		}
-		if err := CheckPeer(tc.address, true); (err == nil) != tc.plain {
+		if err := checkPeer(tc.address, true); (err == nil) != tc.plain {
 			t.Errorf("http to %q: %v", tc.address, err)
 		}
 	}
